@@ -1,5 +1,6 @@
 """CloudEvents 1.0 in the binary mode of its Kafka binding: attributes in headers, the data as the record's value."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ Header = tuple[str, bytes]
 
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
+_POSITIVE = re.compile(r"[1-9][0-9]{0,17}")
 
 
 def dataschema_of(ce_type: str) -> str:
@@ -152,7 +154,7 @@ class _Attributes:
 
     def positive(self, name: str) -> int:
         text = self.text(name)
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
+        if not _POSITIVE.fullmatch(text):
             raise Malformed(f"header {name} is not a positive whole number: {text!r}")
         return int(text)
 
