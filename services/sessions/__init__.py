@@ -1,0 +1,1 @@
+"""The service *sessions*: what became of each mentoring session."""

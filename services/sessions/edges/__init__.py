@@ -1,0 +1,1 @@
+"""Where the service *sessions* meets the outside: HTTP and the published contract."""

@@ -1,0 +1,1 @@
+"""What this service does when something happens elsewhere: one file an event."""

@@ -1,0 +1,1 @@
+"""Read models of the service *sessions*: one file each."""
