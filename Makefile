@@ -1,0 +1,67 @@
+# Relais. `make help` says what there is; `make run` and `make test` do all their own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CODE := services deploy schemas/relais_contracts tests benchmarks
+PORT ?= 8080
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-browser run test unit faults bench check lint format types architecture contracts rules lock clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## builds .venv from requirements.lock, and fetches Kafka's jars; costs nothing the second time
+
+$(STAMP): requirements.lock pyproject.toml schemas/pyproject.toml deploy/local/kafka-jars.sha256
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Relais needs Python 3.11 or newer: make install PYTHON=python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e schemas -e .
+	$(BIN)/python -m deploy.local.install
+	@touch $(STAMP)
+
+install-browser: install ## finds or installs the Chromium that the browser tests drive
+	sh deploy/local/install_browser.sh
+
+run: install ## all of Relais on this machine, with a demonstration school: http://127.0.0.1:8080
+	$(BIN)/relais up --port $(PORT)
+
+test: install install-browser ## all tests, on real servers and a real browser
+	$(BIN)/pytest
+
+unit: install ## the tests that need no server: the rules, the parsers, the structure
+	$(BIN)/pytest tests/architecture tests/sessions tests/transfers tests/billing tests/attendance tests/importing tests/contracts -m "not stack"
+
+faults: install ## kills, cuts and delays on real servers, short form; RUNS=200 for the long one
+	$(BIN)/pytest tests/faults -s $(if $(RUNS),--runs $(RUNS))
+
+bench: install ## the speed table, as ratios: benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
+
+check: lint types architecture contracts test ## what CI runs
+
+lint: install
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+
+types: install
+	$(BIN)/mypy
+
+architecture: install
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/architecture
+
+contracts: install
+	$(BIN)/python -m relais_contracts.generate --check
+
+format: install ## formats the code and mends what can be mended
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+lock: ## writes requirements.lock anew (needs uv)
+	sh deploy/lock.sh
+
+clean: ## removes what was built; data in .relais stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache artifacts
