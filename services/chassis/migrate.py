@@ -63,18 +63,21 @@ def migrate(settings: Settings) -> list[str]:
 
     Raises ``MigrationError``, and the drivers' errors where a server is away.
     """
-    applied = migrate_database(settings.database_url)
+    if settings.database_url is None:
+        raise MigrationError("Set RELAIS_DATABASE_URL to the database to migrate, with a user that may create roles")
+    secret = settings.database_role_password
+    applied = migrate_database(settings.database_url, role_password=secret.get_secret_value() if secret else None)
     asyncio.run(ensure_topics(KafkaConnection(settings)))
     return applied
 
 
-def migrate_database(url: str) -> list[str]:
-    """Brings the database alone to the present version."""
+def migrate_database(url: str, *, role_password: str | None = None) -> list[str]:
+    """Brings the database alone to the present version. ``role_password`` is by default that of ``url``."""
     applied: list[str] = []
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET client_min_messages TO warning")
         connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
-        password = conninfo_to_dict(url).get("password")
+        password = role_password or conninfo_to_dict(url).get("password")
         for service in services_with_data():
             _ensure_role_and_schema(connection, service, str(password) if password else None)
             applied += _apply(connection, service)
@@ -111,7 +114,7 @@ def _apply(connection: Connection[TupleRow], service: str) -> list[str]:
     fresh: list[str] = []
     with connection.transaction():
         connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(schema))
-        known = dict(connection.execute(APPLIED).fetchall())
+        known: dict[str, str] = dict(connection.execute(APPLIED).fetchall())
     for migration in migrations_of(service):
         if migration.name in known:
             if known[migration.name] != migration.sha256:
