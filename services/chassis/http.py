@@ -1,0 +1,311 @@
+"""The HTTP edge of a service: one FastAPI application with sign-in, problem+json, health, metrics and limits built in.
+
+router = APIRouter()
+
+@router.post("/sessions", status_code=201)
+def schedule(body: NewSession, request: Annotated[CommandRequest, command_request("mentor")]) -> Response: ...
+
+@router.get("/sessions/{session_id}")
+def session(session_id: UUID, principal: Annotated[Principal, require("mentor", "support")]) -> SessionView: ...
+"""
+
+import base64
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+import orjson
+import psycopg
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from fastapi.security import HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from services.chassis import problem
+from services.chassis.api_page import api_page
+from services.chassis.auth import Authenticator, Principal, Unauthenticated
+from services.chassis.clock import Clock, SystemClock
+from services.chassis.commands import CommandRequest
+from services.chassis.context import Context
+from services.chassis.middleware import RequestFrame, traceparent_of
+from services.chassis.refusal import Refused
+
+MAX_LIMIT = 200
+DEFAULT_LIMIT = 50
+MAX_IDEMPOTENCY_KEY_CHARS = 255
+MAX_CURSOR_CHARS = 1_000
+RETRY_AFTER_S = 2
+
+T = TypeVar("T")
+
+_log = logging.getLogger("relais.errors")
+_bearer = HTTPBearer(auto_error=False, description="Access token (JWT) of the school's issuer.", bearerFormat="JWT")
+
+# An instant in a body or an answer: RFC 3339 with an offset when it comes in, UTC with Z when it goes out.
+Instant = Annotated[AwareDatetime, AfterValidator(lambda instant: instant.astimezone(UTC))]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description=f"Most items of a page, up to {MAX_LIMIT}.")]
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list: ask again with ``cursor=next_cursor`` until it is null."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="A sentence in the language of Accept-Language: fr (default) or en.")
+    code: str = Field(description="Stable, for programs.")
+    errors: list[dict[str, Any]] = Field(description="Further details: {field, message}, or one diagnosis each.")
+    correlation_id: str | None = None
+
+
+def create_api(
+    title: str,
+    *,
+    service: str,
+    auth: Authenticator,
+    routers: Sequence[APIRouter],
+    ready: Callable[[], Mapping[str, str]],
+    clock: Clock | None = None,
+) -> FastAPI:
+    """The application of ``service``, its ``routers`` below ``/api``.
+
+    ``ready`` names what the service needs and how it is: ``{"database": "ok"}``; anything but "ok", or an exception,
+    makes ``/health/ready`` answer 503. Raises ValueError for a route that asks for no role.
+    """
+    app = FastAPI(
+        title=title,
+        version="1",
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+        responses={
+            "default": {
+                "description": "An error",
+                "content": {problem.MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+            }
+        },
+    )
+    app.state.authenticator = auth
+    app.state.clock = clock or SystemClock()
+    app.add_middleware(RequestFrame, service=service)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(psycopg.OperationalError, _database_away)
+    app.add_exception_handler(psycopg.DataError, _data_refused)
+    for router in routers:
+        app.include_router(router, prefix="/api")
+    _refuse_open_routes(app)
+    _add_operations(app, ready)
+    return app
+
+
+def require(*roles: str) -> Any:
+    """``Annotated[Principal, require("mentor", "support")]``: 401 without a valid token, 403 without one of ``roles``.
+
+    Without roles: anybody with a valid token. The principal's ``role`` is the first of theirs that is allowed.
+    """
+
+    async def principal(request: Request, person: Annotated[Principal, Depends(_signed_in)]) -> Principal:
+        return person.acting_as(roles)
+
+    return Depends(principal)
+
+
+def command_request(*roles: str) -> Any:
+    """``Annotated[CommandRequest, command_request("mentor")]``: the command's context, checked as by ``require``.
+
+    Reads Idempotency-Key, If-Match, Accept-Language, X-Correlation-Id, traceparent and the digest of the raw body.
+    """
+
+    async def command(request: Request, person: Annotated[Principal, Depends(_signed_in)]) -> CommandRequest:
+        person = person.acting_as(roles)
+        context = Context(
+            actor=person.actor,
+            correlation_id=request.state.correlation_id,
+            causation_id=None,
+            traceparent=traceparent_of(request.headers),
+            now=request.app.state.clock.now(),
+        )
+        return CommandRequest(
+            context=context,
+            idempotency_key=_idempotency_key(request),
+            fingerprint=_fingerprint(request, await request.body()),
+            if_match=_if_match(request),
+            language=problem.language_of(request.headers.get("accept-language")),
+        )
+
+    return Depends(command)
+
+
+def encode_cursor(position: Mapping[str, object]) -> str:
+    """Where a page ended, as an opaque text for ``next_cursor``."""
+    return base64.urlsafe_b64encode(orjson.dumps(position, option=orjson.OPT_UTC_Z)).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str | None) -> dict[str, Any] | None:
+    """What ``encode_cursor`` was given, instants and ids as text; None for the first page. Refused if not ours."""
+    if cursor is None:
+        return None
+    try:
+        position = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except ValueError:
+        position = None
+    if not isinstance(position, dict) or len(cursor) > MAX_CURSOR_CHARS:
+        raise _Unparsable(
+            "invalid_cursor",
+            "Cette suite de liste n’est pas valable : reprenez depuis le début.",
+            "This cursor is not valid: start the list again.",
+        )
+    return position
+
+
+class _Unparsable(Refused):
+    status = 400
+
+
+async def _signed_in(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Principal:
+    if credentials is None:
+        raise Unauthenticated(why="no bearer token", token_given="authorization" in request.headers)
+    authenticator: Authenticator = request.app.state.authenticator
+    token = credentials.credentials
+    try:
+        if authenticator.needs_keys(token):  # May wait for the issuer: not in the event loop.
+            return await run_in_threadpool(authenticator.authenticate, token)
+        return authenticator.authenticate(token)
+    except Unauthenticated as refused:
+        _log.info("token refused", extra={"why": refused.why})
+        raise
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY_CHARS or not key.isascii() or not key.isprintable():
+        raise _Unparsable(
+            "not_parsable",
+            f"L’en-tête Idempotency-Key doit compter de 1 à {MAX_IDEMPOTENCY_KEY_CHARS} caractères visibles.",
+            f"The header Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_CHARS} visible characters.",
+        )
+    return key
+
+
+def _if_match(request: Request) -> int | None:
+    given = request.headers.get("if-match")
+    if given is None or given.strip() == "*":
+        return None
+    version = given.strip().removeprefix("W/").strip('"')
+    if not version.isdecimal() or not version.isascii() or len(version) > 18:
+        raise _Unparsable(
+            "not_parsable",
+            'L’en-tête If-Match doit donner une version, par exemple "3".',
+            'The header If-Match must give a version, for example "3".',
+        )
+    return int(version)
+
+
+def _fingerprint(request: Request, body: bytes) -> str:
+    digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
+    digest.update(body)
+    return digest.hexdigest()
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return problem.refusal_problem(error, _language(request))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(finding["type"] == "json_invalid" for finding in found):
+        return problem.problem(400, problem.NOT_PARSABLE, _language(request))
+    in_body = any(finding["loc"][:1] == ("body",) for finding in found)
+    sentence = problem.INVALID_BODY if in_body else problem.INVALID_PARAMETER
+    return problem.problem(
+        422, sentence, _language(request), errors=problem.validation_errors(found, _language(request))
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    sentence = problem.BY_STATUS.get(error.status_code, problem.INTERNAL)
+    return problem.problem(error.status_code, sentence, _language(request), headers=error.headers)
+
+
+async def _database_away(request: Request, error: Exception) -> Response:
+    _log.warning("database unavailable", extra={"error": str(error)[:500]})
+    return problem.problem(503, problem.UNAVAILABLE, _language(request), headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+async def _data_refused(request: Request, error: Exception) -> Response:
+    """PostgreSQL takes no NUL in a text, and no number beyond its type's range: that is the sender's error."""
+    _log.warning("data refused by the database", extra={"error": type(error).__name__})
+    return problem.problem(422, problem.INVALID_BODY, _language(request))
+
+
+def _language(request: Request) -> problem.Language:
+    return problem.language_of(request.headers.get("accept-language"))
+
+
+def _refuse_open_routes(app: FastAPI) -> None:
+    """A forgotten ``require`` must not open a route to everybody: the service does not start."""
+    for context in iter_route_contexts(app.routes):
+        dependant = getattr(context, "dependant", None)
+        if dependant is not None and str(context.path).startswith("/api") and _signed_in not in _calls(dependant):
+            raise ValueError(f"{context.path} asks for no role: add require(…) or command_request(…)")
+
+
+def _calls(dependant: Any) -> Iterator[object]:
+    for needed in dependant.dependencies:
+        yield needed.call
+        yield from _calls(needed)
+
+
+def _add_operations(app: FastAPI, ready: Callable[[], Mapping[str, str]]) -> None:
+    """Health, metrics and the page of the API: for machines around the service, without sign-in, outside ``/api``."""
+
+    @app.get("/health/live", include_in_schema=False)
+    async def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/health/ready", include_in_schema=False)
+    def readiness() -> Response:
+        try:
+            checks = dict(ready())
+        except Exception as error:  # Whatever a check raises, the answer is the same: not ready.
+            checks = {"check": type(error).__name__}
+        well = all(state == "ok" for state in checks.values())
+        body = {"status": "ok" if well else "unavailable", "checks": checks}
+        return Response(orjson.dumps(body), status_code=200 if well else 503, media_type="application/json")
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs(request: Request) -> Response:
+        return api_page(app.openapi(), _language(request))
+
+
+def to_instant(value: datetime) -> str:
+    """RFC 3339 in UTC with Z, as every answer writes it."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,139 @@
+"""What surrounds every request: ids, body limit, security headers, metrics, access log, and the last net for errors.
+
+One plain ASGI middleware, because Starlette's function middlewares cost a task and two queues a request each.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+from uuid import UUID
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.chassis import problem
+from services.chassis.ids import new_id
+from services.chassis.telemetry import CORRELATION_ID, HTTP_SECONDS
+
+MAX_BODY_BYTES: Final = 1_048_576
+MAX_IMPORT_BODY_BYTES: Final = 4_194_304
+SECURITY_HEADERS: Final[Mapping[str, str]] = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cache-Control": "no-store",
+}
+
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_QUIET = ("/health/", "/metrics")  # Asked every few seconds by machines: logged at DEBUG.
+_log = logging.getLogger("relais.access")
+_errors = logging.getLogger("relais.errors")
+
+
+def correlation_id_of(headers: Headers) -> UUID:
+    """The caller's ``X-Correlation-Id`` where it is a UUID; otherwise a fresh one."""
+    try:
+        return UUID(headers.get("x-correlation-id", ""))
+    except ValueError:
+        return new_id()
+
+
+def traceparent_of(headers: Headers) -> str | None:
+    """The caller's W3C ``traceparent`` where it is well-formed."""
+    given = headers.get("traceparent", "")
+    return given if _TRACEPARENT.fullmatch(given) else None
+
+
+class RequestFrame:
+    """Wraps an application. Headers that an answer sets itself are left as they are."""
+
+    def __init__(self, app: ASGIApp, *, service: str, security_headers: Mapping[str, str] = SECURITY_HEADERS) -> None:
+        self._app = app
+        self._service = service
+        self._security_headers = security_headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_at = time.perf_counter()
+        headers = Headers(scope=scope)
+        correlation_id = correlation_id_of(headers)
+        scope.setdefault("state", {})["correlation_id"] = correlation_id
+        token = CORRELATION_ID.set(str(correlation_id))
+        status = 0
+
+        async def send_framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                answer = MutableHeaders(scope=message)
+                answer["X-Correlation-Id"] = str(correlation_id)
+                for name, value in self._security_headers.items():
+                    answer.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._run(scope, headers, receive, send_framed, started=lambda: status != 0)
+        finally:
+            self._record(scope, status, time.perf_counter() - started_at)
+            CORRELATION_ID.reset(token)
+
+    async def _run(
+        self, scope: Scope, headers: Headers, receive: Receive, send: Send, *, started: Callable[[], bool]
+    ) -> None:
+        limit = MAX_IMPORT_BODY_BYTES if scope["path"].endswith("/import") else MAX_BODY_BYTES
+        language = problem.language_of(headers.get("accept-language"))
+        declared = headers.get("content-length", "0")
+        if not declared.isdecimal() or int(declared) > limit:
+            await problem.problem(413, problem.BODY_TOO_LARGE, language, headers={"Connection": "close"})(
+                scope, receive, send
+            )
+            return
+        received = 0
+
+        async def receive_limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise HTTPException(413)
+            return message
+
+        try:
+            await self._app(scope, receive_limited, send)
+        except Exception:
+            _errors.exception("request failed", extra={"method": scope["method"], "route": _template(scope)})
+            if started():
+                raise  # Half an answer is out: the server must break the connection, so that nobody takes it for whole.
+            await problem.problem(500, problem.INTERNAL, language)(scope, receive, send)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        template = _template(scope)
+        HTTP_SECONDS.labels(self._service, scope["method"], template, status).observe(seconds)
+        quiet = scope["path"].startswith(_QUIET)
+        _log.log(
+            logging.DEBUG if quiet else logging.INFO,
+            "request",
+            extra={
+                "method": scope["method"],
+                "route": template,
+                "status": status,
+                "duration_ms": round(seconds * 1000, 2),
+            },
+        )
+
+
+def _template(scope: Scope) -> str:
+    """The route as declared, so that ids make no metric of their own; "none" where no route took the request."""
+    route = scope.get("route")
+    path = getattr(route, "path", None)
+    if not isinstance(path, str):
+        return "none"
+    return f"/api{path}" if scope["path"].startswith("/api/") and not path.startswith("/api") else path

@@ -1,0 +1,145 @@
+"""Settings: environment variables ``RELAIS_…``, each described here once; the README's table is made from this file."""
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+SERVICES = ("sessions", "transfers", "billing", "attendance", "notifier", "support")
+
+
+class Settings(BaseSettings):
+    """What a deployment may choose. Empty variables count as not given; unknown ones are passed over."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAIS_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    database_url: str | None = Field(
+        default=None,
+        description="PostgreSQL, as postgresql://user:password@host:port/database. Each service logs in "
+        "as its own role, relais_<service>, with the same password. Not given: "
+        "the embedded server.",
+    )
+    database_max_connections: int = Field(
+        default=8, ge=2, le=100, description="Most connections that one service process opens."
+    )
+    kafka_bootstrap_servers: str | None = Field(
+        default=None, description="Kafka brokers, as host:port,host:port. Not given: the embedded broker."
+    )
+    kafka_security_protocol: SecurityProtocol = Field(
+        default="PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."
+    )
+    kafka_sasl_mechanism: SaslMechanism = Field(
+        default="SCRAM-SHA-512", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."
+    )
+    kafka_sasl_username: str | None = Field(default=None, description="User, where the protocol is SASL_….")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="Password, where the protocol is SASL_….")
+    kafka_ssl_cafile: Path | None = Field(
+        default=None, description="Certificate authority of the brokers (PEM). Not given: those of the system."
+    )
+    kafka_ssl_certfile: Path | None = Field(
+        default=None, description="Our certificate (PEM), where brokers ask for one."
+    )
+    kafka_ssl_keyfile: Path | None = Field(default=None, description="Our certificate's key (PEM).")
+    kafka_replication_factor: int = Field(
+        default=1, ge=1, le=9, description="Replicas of a topic that relais migrate creates."
+    )
+    kafka_partitions: int = Field(
+        default=6, ge=1, le=1000, description="Partitions of a topic that relais migrate creates."
+    )
+    smtp_url: str | None = Field(
+        default=None,
+        description="Mail server, as smtp://host:port, smtp+starttls://user:password@host:port or "
+        "smtps://user:password@host:port. Not given: the local one of relais up; elsewhere e-mails stay queued.",
+    )
+    mail_from: str = Field(default="Relais <relais@example.org>", description="Sender of the e-mails.", max_length=320)
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="OpenID Connect issuer whose access tokens are accepted (https://…), or the file:// URL of "
+        "a local issuer's folder. Not given: the local issuer in RELAIS_DATA_DIR.",
+    )
+    oidc_audience: str = Field(default="relais", description="Audience that an access token must name.")
+    tariff_file: Path | None = Field(
+        default=None,
+        description="Tariffs (TOML, with dates of validity). Not given: the example figures that come with Relais.",
+    )
+    timezone: str = Field(
+        default="Europe/Paris", description="Time zone in which weeks and months are counted (IANA name)."
+    )
+    log_format: Literal["json", "text"] = Field(default="json", description="Form of the log lines: json or text.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least level that is logged."
+    )
+    host: str = Field(default="127.0.0.1", description="Address that a service listens on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port that a service listens on; 0 takes a free one.")
+    data_dir: Path = Field(
+        default=Path(".relais"), description="Data folder of relais up: database, broker, mail, local issuer."
+    )
+    shutdown_timeout_s: float = Field(
+        default=20.0,
+        gt=0,
+        le=300,
+        description="Seconds a service may take to finish the work in hand when it is told to stop.",
+    )
+    sessions_url: str = Field(
+        default="http://127.0.0.1:8101", description="Where the portal reaches the service sessions."
+    )
+    transfers_url: str = Field(
+        default="http://127.0.0.1:8102", description="Where the portal reaches the service transfers."
+    )
+    billing_url: str = Field(
+        default="http://127.0.0.1:8103", description="Where the portal reaches the service billing."
+    )
+    attendance_url: str = Field(
+        default="http://127.0.0.1:8104", description="Where the portal reaches the service attendance."
+    )
+    notifier_url: str = Field(
+        default="http://127.0.0.1:8105", description="Where the portal reaches the service notifier."
+    )
+    support_url: str = Field(
+        default="http://127.0.0.1:8106", description="Where the portal reaches the service support."
+    )
+    mail_url: str | None = Field(
+        default=None, description="Page of the local mail server, which the portal shows at /mail."
+    )
+    portal_url: str = Field(default="http://127.0.0.1:8080", description="Address of the portal, for links in e-mails.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"no IANA time zone is named {value!r}") from error
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp_url_is_known(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in ("smtp", "smtp+starttls", "smtps"):
+            raise ValueError("must begin with smtp://, smtp+starttls:// or smtps://")
+        return value
+
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    def service_url(self, service: str) -> str:
+        """Where ``service`` is reached, without a slash at the end."""
+        return str(getattr(self, f"{service}_url")).rstrip("/")
+
+    def database_url_for(self, service: str) -> str:
+        """``database_url`` with the login role of ``service``; as it is where it already names a role of Relais."""
+        if self.database_url is None:
+            raise ValueError("RELAIS_DATABASE_URL is not set")
+        url = urlsplit(self.database_url)
+        query = dict(parse_qsl(url.query))
+        user, password = url.username or query.pop("user", None), url.password or query.pop("password", None)
+        if user is not None and user.startswith("relais_"):
+            return self.database_url
+        host = url.netloc.rpartition("@")[2]
+        login = f"relais_{service}" + (f":{password}" if password else "")
+        return urlunsplit((url.scheme, f"{login}@{host}", url.path, urlencode(query), ""))
