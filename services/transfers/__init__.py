@@ -1,0 +1,1 @@
+"""Transfers: mentors, students, and who accompanies whom."""

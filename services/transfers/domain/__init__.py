@@ -1,0 +1,1 @@
+"""The rules of transfers, pure: no clock, no id, no I/O."""

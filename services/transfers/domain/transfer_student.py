@@ -1,0 +1,96 @@
+"""T3, T11, T15, T16, T18: a student goes to another mentor, at once.
+
+T4: for good, only through support.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from services.chassis.refusal import Refused
+from services.transfers.domain.check_transfer import Outcome, diagnose
+from services.transfers.domain.mentor import Mentor, StudentAssigned, StudentReleased
+from services.transfers.domain.pairing import Decided
+from services.transfers.domain.student import Enrolled, StudentTransferred, TransferKind
+
+
+@dataclass(frozen=True, slots=True)
+class TransferStudent:
+    """`to_mentor_id`: whose account the exact e-mail is, None where nobody's. No date: a transfer is immediate (T3).
+
+    `kind` None: a return where that mentor had handed the student over, a one-off otherwise.
+    `return_on` is the end of the absence where there is one; the date on the student's dashboard counts otherwise.
+    """
+
+    student_id: UUID
+    to_mentor_id: UUID | None
+    now: datetime
+    by_support: bool
+    kind: TransferKind | None = None
+    absence_id: UUID | None = None
+    return_on: date | None = None
+
+
+def decide(command: TransferStudent, student: Enrolled, replacement: Mentor) -> Decided:
+    """Writes to the student and to both mentors at once: the places taken and freed are part of the transfer."""
+    to_mentor_id = command.to_mentor_id
+    if to_mentor_id == student.mentor_id:
+        raise Refused(
+            "same_mentor",
+            "Ce mentor accompagne déjà l'étudiant : indiquez l'adresse e-mail du mentor qui prend le relais.",
+            "This mentor already accompanies the student: give the e-mail of the mentor who takes over.",
+        )
+    kind = _kind(command, student)
+    failed = [
+        diagnosis
+        for diagnosis in diagnose(student, replacement, returns=to_mentor_id in student.lenders)
+        if diagnosis.outcome is Outcome.FAILED
+    ]
+    if failed or to_mentor_id is None:
+        raise Refused(
+            "transfer_refused",
+            " ".join(diagnosis.fr for diagnosis in failed),
+            " ".join(diagnosis.en for diagnosis in failed),
+            errors=[
+                {"code": diagnosis.code, "passed": False, "message": {"fr": diagnosis.fr, "en": diagnosis.en}}
+                for diagnosis in failed
+            ],
+        )
+    profile = student.profile
+    transferred = StudentTransferred(
+        from_mentor_id=student.mentor_id,
+        to_mentor_id=to_mentor_id,
+        path=profile.path,
+        project=profile.project,
+        funding=profile.funding,
+        kind=kind,
+        absence_id=command.absence_id,
+        expected_return_on=(command.return_on or student.announced_return_on) if kind is TransferKind.ONE_OFF else None,
+        transferred_at=command.now,
+    )
+    return [
+        (command.student_id, transferred),
+        (student.mentor_id, StudentReleased(command.student_id)),
+        (to_mentor_id, StudentAssigned(command.student_id)),
+    ]
+
+
+def _kind(command: TransferStudent, student: Enrolled) -> TransferKind:
+    """Back to a mentor who had handed the student over is a return, whatever it is called, unless it is for good."""
+    if command.kind is TransferKind.PERMANENT:
+        if not command.by_support:
+            raise Refused(
+                "permanent_through_support",
+                "Un transfert définitif, ou pour une pause de longue durée, se fait avec le support : contactez-le.",
+                "A permanent transfer, or one for a long pause, is done by support: please contact them.",
+            )
+        return TransferKind.PERMANENT
+    if command.to_mentor_id in student.lenders:
+        return TransferKind.RETURN
+    if command.kind is TransferKind.RETURN:
+        raise Refused(
+            "not_a_return",
+            "Ce mentor n'avait pas confié cet étudiant : un retour se fait vers un mentor qui l'avait confié.",
+            "This mentor had not handed this student over: a return goes to a mentor who had.",
+        )
+    return TransferKind.ONE_OFF
