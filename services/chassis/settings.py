@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
@@ -21,8 +21,12 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None,
         description="PostgreSQL, as postgresql://user:password@host:port/database. Each service logs in "
-        "as its own role, relais_<service>, with the same password. Not given: "
-        "the embedded server.",
+        "as its own role, relais_<service>, with the same password unless "
+        "RELAIS_DATABASE_ROLE_PASSWORD gives another. Not given: the embedded server.",
+    )
+    database_role_password: SecretStr | None = Field(
+        default=None,
+        description="Password of the roles relais_<service>, where it is not the one in RELAIS_DATABASE_URL.",
     )
     database_max_connections: int = Field(
         default=8, ge=2, le=100, description="Most connections that one service process opens."
@@ -85,6 +89,10 @@ class Settings(BaseSettings):
         le=300,
         description="Seconds a service may take to finish the work in hand when it is told to stop.",
     )
+    sandbox_clock_file: Path | None = Field(
+        default=None,
+        description="File with the sandbox clock's offset; set by relais up --sandbox, never in a deployment.",
+    )
     sessions_url: str = Field(
         default="http://127.0.0.1:8101", description="Where the portal reaches the service sessions."
     )
@@ -140,6 +148,8 @@ class Settings(BaseSettings):
         user, password = url.username or query.pop("user", None), url.password or query.pop("password", None)
         if user is not None and user.startswith("relais_"):
             return self.database_url
+        if self.database_role_password is not None:
+            password = quote(self.database_role_password.get_secret_value(), safe="")
         host = url.netloc.rpartition("@")[2]
         login = f"relais_{service}" + (f":{password}" if password else "")
         return urlunsplit((url.scheme, f"{login}@{host}", url.path, urlencode(query), ""))
