@@ -2,9 +2,10 @@
 
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -140,16 +141,12 @@ class Settings(BaseSettings):
         return str(getattr(self, f"{service}_url")).rstrip("/")
 
     def database_url_for(self, service: str) -> str:
-        """``database_url`` with the login role of ``service``; as it is where it already names a role of Relais."""
+        """How ``service`` logs in: ``database_url`` with its own role. As it is where that already is one of ours."""
         if self.database_url is None:
             raise ValueError("RELAIS_DATABASE_URL is not set")
-        url = urlsplit(self.database_url)
-        query = dict(parse_qsl(url.query))
-        user, password = url.username or query.pop("user", None), url.password or query.pop("password", None)
-        if user is not None and user.startswith("relais_"):
+        if str(conninfo_to_dict(self.database_url).get("user", "")).startswith("relais_"):
             return self.database_url
-        if self.database_role_password is not None:
-            password = quote(self.database_role_password.get_secret_value(), safe="")
-        host = url.netloc.rpartition("@")[2]
-        login = f"relais_{service}" + (f":{password}" if password else "")
-        return urlunsplit((url.scheme, f"{login}@{host}", url.path, urlencode(query), ""))
+        password = self.database_role_password
+        if password is None:
+            return make_conninfo(self.database_url, user=f"relais_{service}")
+        return make_conninfo(self.database_url, user=f"relais_{service}", password=password.get_secret_value())
