@@ -48,8 +48,9 @@ class AttendanceEffect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a reason does, shown before it is confirmed: to making up (None: to qualify), the file (S7), the statement (S8).
+    """What a reason does, shown before it is confirmed: to making up, to the file (S7), to the statement (S8).
 
+    ``recoverable`` is None where it is yet to be qualified.
     ``statement`` is the outcome under which the mentor's statement lists the session; its share is billing's table.
     """
 
