@@ -1,0 +1,389 @@
+"""The inbox: reads topics with FastStream in batches, and lets each event take effect once (see effects.py).
+
+Not Kafka's offsets count but the row in our own database. On assignment we seek to it; what is committed to Kafka is
+only for lag monitors. Each topic has a consumer of its own, so that waiting on one does not hold up the other.
+A database or broker that is away is waited for in the handler, with backoff: a nack would seek back at once, hot.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from services.chassis.database import Database
+from services.chassis.effects import Effects, NotYet, PositionMoved, Reaction, Retried, is_away
+from services.chassis.kafka import REQUEST_TIMEOUT_MS, RETRY_BACKOFF_MS, KafkaConnection
+
+__all__ = ["Inbox", "NotYet", "Reaction", "group_id"]
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MAX_RECORDS = 1_000
+LOOK_AGAIN_MS = 1_000
+FETCH_MAX_WAIT_MS = 250
+SESSION_TIMEOUT_MS = 6_000
+HEARTBEAT_MS = 1_500
+MAX_POLL_INTERVAL_MS = 300_000
+AWAY_PATIENCE_S = 60.0
+"""How long one batch is held while the database is away, before its records are given back and read again."""
+NOT_YET_FIRST_S = 0.02
+NOT_YET_PATIENCE_S = 1.0
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MOST_S = 5.0
+RELEASE_DEADLINE_S = 5.0
+COMMIT_EVERY_S = 1.0
+WAITING_EVERY_S = 0.25
+STOP_DEADLINE_S = 15.0
+
+
+def group_id(consumer: str, topic: str) -> str:
+    """The consumer group: one for each topic, so that a rebalance of one does not stop the other."""
+    return f"{consumer}.{topic}"
+
+
+class Inbox:
+    """Lets the events of ``topics`` take effect by ``reactions``, once each, as the consumer named ``consumer``.
+
+    ``before_writes`` is run first in each transaction (a service with an event store locks it for appending there).
+    ``after_commit`` is called after each, from a worker thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        consumer: str,
+        topics: Sequence[str],
+        database: Database,
+        kafka: KafkaConnection,
+        reactions: Mapping[str, Sequence[Reaction]],
+        before_writes: Callable[[Connection[DictRow]], None] | None = None,
+        after_commit: Callable[[], None] | None = None,
+    ) -> None:
+        self.consumer = consumer
+        self.topics = tuple(topics)
+        self.effects = Effects(
+            consumer=consumer,
+            database=database,
+            reactions=reactions,
+            before_writes=before_writes,
+            after_commit=after_commit,
+        )
+        self._kafka = kafka
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Reads until ``stop``; then finishes the batch in hand. Waits for servers that are away."""
+        waiting = asyncio.Event()
+        waiting.set()  # Something may wait since an earlier run.
+        async with asyncio.TaskGroup() as group:
+            for topic in self.topics:
+                group.create_task(_Lane(topic, self.effects, self._kafka, waiting, stop).run())
+            group.create_task(self._retry_waiting(waiting, stop))
+
+    async def _retry_waiting(self, waiting: asyncio.Event, stop: asyncio.Event) -> None:
+        """Tries what waits for something that had not arrived, until it takes effect or patience ends."""
+        while not stop.is_set():
+            if not waiting.is_set():
+                await pause(stop, WAITING_EVERY_S)
+                continue
+            waiting.clear()
+            try:
+                for topic, key in await asyncio.to_thread(self.effects.waiting_keys):
+                    retried: Retried = await asyncio.to_thread(self.effects.retry, topic, key, by="inbox")
+                    if retried.open_count:
+                        waiting.set()
+            except Exception as error:
+                if not is_away(error):
+                    log.exception("what waits could not be tried again")
+                waiting.set()
+                await pause(stop, BACKOFF_MOST_S)
+            await pause(stop, WAITING_EVERY_S)
+
+
+class _PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """Waits until there is something to give.
+
+    FastStream sleeps as long as it polled whenever it was given nothing, and a record that comes meanwhile would wait.
+    """
+
+    async def getmany(self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None) -> Any:
+        while True:
+            records = await super().getmany(*partitions, timeout_ms=LOOK_AGAIN_MS, max_records=max_records)
+            if records:
+                return records
+
+
+class _Lane(ConsumerRebalanceListener):  # type: ignore[misc]
+    """One topic of an inbox, with its consumer."""
+
+    def __init__(
+        self, topic: str, effects: Effects, kafka: KafkaConnection, waiting: asyncio.Event, stop: asyncio.Event
+    ) -> None:
+        self._topic = topic
+        self._effects = effects
+        self._kafka = kafka
+        self._waiting = waiting
+        self._stop = stop
+        self._consumer: AIOKafkaConsumer | None = None
+        self._threads = ThreadPoolExecutor(
+            max_workers=2, thread_name_prefix=f"inbox-{group_id(effects.consumer, topic)}"
+        )
+        self._in_hand = asyncio.Lock()
+        self._expected: dict[int, int] = {}
+        """The offset that our row has, for each partition that we hold and know."""
+        self._gaps: dict[int, tuple[int, int]] = {}
+        self._to_commit: dict[TopicPartition, int] = {}
+
+    async def run(self) -> None:
+        backoff_s = BACKOFF_FIRST_S
+        while not self._stop.is_set():
+            broker = self._broker()
+            try:
+                await broker.start()
+                backoff_s = BACKOFF_FIRST_S
+                while not self._stop.is_set():
+                    await pause(self._stop, COMMIT_EVERY_S)
+                    await self._commit_to_kafka()
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("%s waits for the brokers: %r", self._group_id, error)
+                await pause(self._stop, backoff_s)
+                backoff_s = min(2 * backoff_s, BACKOFF_MOST_S)
+            finally:
+                await self._close(broker)
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Lets the batch in hand finish, within a limit; one that is slower fails at its position."""
+        try:
+            async with asyncio.timeout(RELEASE_DEADLINE_S):
+                async with self._in_hand:
+                    self._forget()
+        except TimeoutError:
+            self._forget()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._forget()
+        try:
+            await self._know(tp.partition for tp in assigned)
+        except Exception as error:
+            # Where the database is away now, the first batch finds out the position, and waits for it.
+            log.warning("positions of %s are not known yet: %r", self._topic, error)
+
+    def _broker(self) -> KafkaBroker:
+        broker = KafkaBroker(
+            self._kafka.bootstrap_servers,
+            client_id=f"relais-inbox-{self._effects.consumer}",
+            security=self._kafka.security(),
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            graceful_timeout=STOP_DEADLINE_S,
+            apply_types=False,
+            logger=None,
+        )
+        subscriber = broker.subscriber(
+            self._topic,
+            batch=True,
+            max_records=MAX_RECORDS,
+            batch_timeout_ms=LOOK_AGAIN_MS,
+            group_id=self._group_id,
+            listener=self,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+            no_reply=True,
+            parser=_as_they_are,
+            decoder=_records,
+        )
+        subscriber(self._take)
+        options: partial[AIOKafkaConsumer] = broker.config.broker_config.builder  # type: ignore[assignment]
+        broker.config.broker_config.builder = partial(self._make_consumer, options.keywords)
+        return broker
+
+    def _make_consumer(self, common: Mapping[str, Any], **options: Any) -> AIOKafkaConsumer:
+        self._consumer = _PatientConsumer(**common, **options)
+        return self._consumer
+
+    async def _close(self, broker: KafkaBroker) -> None:
+        try:
+            async with asyncio.timeout(STOP_DEADLINE_S):
+                async with self._in_hand:
+                    await self._commit_to_kafka()
+                await broker.stop()
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("consumer of %s was not closed cleanly: %r", self._topic, error)
+
+    async def _take(self, records: tuple["ConsumerRecord[bytes, bytes]", ...]) -> None:
+        """FastStream's handler: never raises, because FastStream would drop the batch."""
+        async with self._in_hand:
+            by_partition: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}
+            for record in records:
+                by_partition.setdefault(record.partition, []).append(record)
+            try:
+                await self._take_effect(by_partition)
+            except Exception:
+                log.exception("batch of %s failed; read again from the position", self._topic)
+                await pause(self._stop, BACKOFF_MOST_S)
+                await self._give_back(by_partition)
+
+    async def _take_effect(self, by_partition: Mapping[int, Sequence["ConsumerRecord[bytes, bytes]"]]) -> None:
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + AWAY_PATIENCE_S
+        not_yet_until = clock() + NOT_YET_PATIENCE_S
+        backoff_s, not_yet_s = BACKOFF_FIRST_S, NOT_YET_FIRST_S
+        one_by_one = False
+        while True:
+            try:
+                await self._know(by_partition.keys() - self._expected.keys())
+                batch = self._select(by_partition)
+                if not batch:
+                    return
+                expected = {partition: self._expected[partition] for partition in batch}
+                if one_by_one:
+                    if await self._in_thread(self._effects.apply_one_by_one, self._topic, batch, expected):
+                        self._waiting.set()
+                else:
+                    await self._in_thread(self._effects.apply, self._topic, batch, expected)
+            except PositionMoved as moved:
+                log.info("position moved: %s", moved)
+                await self._give_back(by_partition)
+                return
+            except NotYet:
+                one_by_one = clock() >= not_yet_until
+                if not one_by_one:
+                    await pause(self._stop, not_yet_s)
+                    not_yet_s *= 2
+            except Exception as error:
+                if not is_away(error):
+                    if one_by_one:
+                        raise
+                    one_by_one = True
+                    continue
+                if self._stop.is_set() or clock() >= give_up_at:
+                    await self._give_back(by_partition)
+                    return
+                log.warning("%s waits for the database: %r", self._group_id, error)
+                await pause(self._stop, backoff_s)
+                backoff_s = min(2 * backoff_s, BACKOFF_MOST_S)
+            else:
+                for partition, records in batch.items():
+                    next_offset = records[-1].offset + 1
+                    if partition in self._expected:
+                        self._expected[partition] = next_offset
+                        self._to_commit[TopicPartition(self._topic, partition)] = next_offset
+                return
+
+    def _select(
+        self, by_partition: Mapping[int, Sequence["ConsumerRecord[bytes, bytes]"]]
+    ) -> dict[int, Sequence["ConsumerRecord[bytes, bytes]"]]:
+        """The records from our position on. What does not begin there is sought and read again.
+
+        Offsets can have holes (control records), so a record beyond the position is believed where it is the first that
+        comes after a seek to the position.
+        """
+        batch: dict[int, Sequence[ConsumerRecord[bytes, bytes]]] = {}
+        for partition, records in by_partition.items():
+            expected = self._expected.get(partition)
+            if expected is None:
+                continue
+            wanted = [record for record in records if record.offset >= expected]
+            if not wanted:
+                if records[-1].offset + 1 < expected:
+                    self._seek(partition, expected)
+                continue
+            gap = (expected, wanted[0].offset)
+            if wanted[0].offset > expected and self._gaps.get(partition) != gap:
+                self._gaps[partition] = gap
+                self._seek(partition, expected)
+                continue
+            self._gaps.pop(partition, None)
+            batch[partition] = wanted
+        return batch
+
+    async def _know(self, partitions: Iterable[int]) -> None:
+        """Reads our rows for partitions, and seeks to them."""
+        unknown = sorted(partitions)
+        if not unknown:
+            return
+        positions = await self._in_thread(self._effects.positions, self._topic, unknown)
+        for partition, next_offset in positions.items():
+            self._expected[partition] = next_offset
+            self._seek(partition, next_offset)
+
+    async def _give_back(self, partitions: Mapping[int, object]) -> None:
+        """Forgets what we believed of these partitions; their records come again from where our row is."""
+        for partition in partitions:
+            self._expected.pop(partition, None)
+            self._gaps.pop(partition, None)
+        try:
+            await self._know(partitions)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("positions of %s are not known yet: %r", self._topic, error)
+
+    def _seek(self, partition: int, offset: int) -> None:
+        if self._consumer is None:
+            return
+        try:
+            self._consumer.seek(TopicPartition(self._topic, partition), offset)
+        except IllegalStateError:
+            self._expected.pop(partition, None)  # Not ours any more.
+
+    def _forget(self) -> None:
+        self._expected.clear()
+        self._gaps.clear()
+        self._to_commit.clear()
+
+    async def _commit_to_kafka(self) -> None:
+        offsets, self._to_commit = self._to_commit, {}
+        if not offsets or self._consumer is None:
+            return
+        try:
+            await self._consumer.commit(offsets)
+        except (KafkaError, IllegalStateError) as error:
+            log.debug("offsets for lag monitors were not committed: %r", error)
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+async def _as_they_are(records: tuple["ConsumerRecord[bytes, bytes]", ...]) -> KafkaMessage:
+    """FastStream's own parser decodes all headers and drops the whole batch where one is not UTF-8."""
+    return KafkaMessage(body=records, raw_message=records, consumer=_NOT_ACKNOWLEDGED)
+
+
+async def _records(message: KafkaMessage) -> Any:
+    return message.raw_message
+
+
+class _NotAcknowledged:
+    """Acknowledging is the row in our database; FastStream has no part in it."""
+
+    async def commit(self) -> None: ...
+
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...
+
+
+_NOT_ACKNOWLEDGED = _NotAcknowledged()
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Sleeps, but not past ``stop``."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
