@@ -1,4 +1,4 @@
-"""The table of rules and the tests that hold them, made from the tests' own marks: ``python -m tests.rules [--check]``."""
+"""The table of rules and their tests, made from the tests' own marks: ``python -m tests.rules [--check]``."""
 
 import ast
 import re

@@ -16,8 +16,8 @@ from prometheus_client import Counter
 from psycopg import Connection, InterfaceError, OperationalError
 from psycopg.errors import QueryCanceled
 from psycopg.rows import DictRow
-from relais_contracts import CloudEvent, Header, Malformed, UnknownType
 
+from relais_contracts import CloudEvent, Header, Malformed, UnknownType
 from services.chassis.database import Database
 from services.chassis.telemetry import log_context
 

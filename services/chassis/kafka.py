@@ -8,8 +8,8 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
-from relais_contracts import TOPICS
 
+from relais_contracts import TOPICS
 from services.chassis.settings import Settings
 
 REQUEST_TIMEOUT_MS = 10_000

@@ -14,7 +14,8 @@ LIST_OPEN = """
 SELECT parked_id, consumer, topic, partition, record_offset, record_key, header_names, header_values, record_value,
     error, attempts, state, parked_at, settled_at, settled_by, reason
 FROM parked
-WHERE state IN ('waiting', 'parked') AND parked_id > %(after)s AND (%(consumer)s::text IS NULL OR consumer = %(consumer)s)
+WHERE state IN ('waiting', 'parked') AND parked_id > %(after)s
+    AND (%(consumer)s::text IS NULL OR consumer = %(consumer)s)
 ORDER BY parked_id LIMIT %(limit)s
 """
 

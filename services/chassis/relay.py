@@ -22,8 +22,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from prometheus_client import Counter, Gauge
 from psycopg import Connection, OperationalError
 from psycopg.rows import TupleRow
-from relais_contracts import CloudEvent, Contract
 
+from relais_contracts import CloudEvent, Contract
 from services.chassis.database import CONNECT_TIMEOUT_S, Database
 from services.chassis.event_store import EventStore, Position, Recorded
 from services.chassis.kafka import KafkaConnection

@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from deploy.local import Stack
 from psycopg.conninfo import make_conninfo
 
+from deploy.local import Stack
 from services.chassis.database import Database
 from services.chassis.migrate import migrate_database
 

@@ -77,7 +77,7 @@ def test_a_command_that_changes_nothing_still_remembers_its_key(store: EventStor
     answer = Commands(store).execute(request(key=key), lambda: Decision([], lambda: {"version": 7}))
     assert answer.body == b'{"version":7}'
     with pytest.raises(Refused):
-        Commands(store).execute(request(key=key, fingerprint="another"), lambda: Decision([], lambda: {}))
+        Commands(store).execute(request(key=key, fingerprint="another"), lambda: Decision([], dict))
 
 
 @pytest.mark.parametrize("with_key", [False, True])

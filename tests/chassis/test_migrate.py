@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from deploy.local import Stack
 from psycopg.conninfo import make_conninfo
 
+from deploy.local import Stack
 from services.chassis import migrate
 from services.chassis.migrate import MigrationError, migrate_database, services_with_data
 
