@@ -121,5 +121,5 @@ class Session:
     starts_at: datetime
     duration_minutes: int
     timezone: str | None
-    scheduled_at: datetime | None
+    scheduled_at: datetime
     history: tuple[Outcome, ...]

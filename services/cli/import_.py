@@ -1,0 +1,145 @@
+"""`relais import FILE…`: people.csv, sessions.csv and .ics calendars into a running Relais."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from services.chassis.settings import Settings
+from services.cli.importing.calendars import HORIZON
+from services.cli.importing.running import Interrupted, Report, run_import
+from services.cli.importing.sending import NotSent, RunningRelais
+from services.cli.running_stack import access_token, url_of
+
+IMPORTER = "import@example.org"
+FAILED = 1
+WRONG_USE = 2
+
+
+def command(
+    files: Annotated[list[Path], typer.Argument(help="people.csv, sessions.csv, .ics", metavar="FILE…")],
+    skip_invalid: Annotated[bool, typer.Option(help="Import the lines that are right, pass over the others.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Data folder of relais up.")] = None,
+    url: Annotated[str | None, typer.Option(help="Address of Relais; else the one in DATA_DIR/relais.json.")] = None,
+    horizon_weeks: Annotated[
+        int, typer.Option(help="How far ahead a recurrence without an end is followed.", min=1, max=104)
+    ] = HORIZON.days // 7,
+    json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+) -> None:
+    """Imports people, sessions and calendars: validated whole, nothing written unless all is right.
+
+    A token is taken from RELAIS_TOKEN, else made by the local issuer of the data folder.
+    """
+    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+    errors = Console(stderr=True)
+    missing = [path for path in files if not path.is_file()]
+    if missing:
+        listed = ", ".join(str(path) for path in missing)
+        errors.print(f"Introuvable : {listed}. Donnez le chemin de fichiers qui existent.", markup=False)
+        raise typer.Exit(WRONG_USE)
+    try:
+        address = url or url_of(settings.data_dir)
+        token = os.environ.get("RELAIS_TOKEN") or access_token(settings.data_dir, "directory", IMPORTER)
+        report = import_files(
+            files,
+            address,
+            token,
+            settings,
+            skip_invalid=skip_invalid,
+            horizon=timedelta(weeks=horizon_weeks),
+            console=None if json else errors,
+        )
+    except Interrupted as interrupted:
+        report = interrupted.report
+        report.written = False
+    except NotSent as refusal:
+        errors.print(str(refusal), markup=False)
+        raise typer.Exit(FAILED) from refusal
+    if json:
+        typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    else:
+        _show(report, Console(), skip_invalid=skip_invalid)
+    if report.problems and not (skip_invalid and report.written):
+        raise typer.Exit(FAILED)
+
+
+def import_files(
+    files: list[Path],
+    url: str,
+    token: str,
+    settings: Settings,
+    *,
+    skip_invalid: bool = False,
+    horizon: timedelta = HORIZON,
+    console: Console | None = None,
+) -> Report:
+    """Imports ``files`` into the Relais at ``url``; a progress bar where a ``console`` is given."""
+    relais = RunningRelais(url, token)
+    try:
+        with _Bar(console) as bar:
+            return run_import(
+                files,
+                relais,
+                timezone=settings.zone(),
+                now=datetime.now(UTC),
+                skip_invalid=skip_invalid,
+                horizon=horizon,
+                progress=bar,
+            )
+    finally:
+        relais.close()
+
+
+class _Bar:
+    """The progress as rich draws it; on nothing, where there is no console."""
+
+    def __init__(self, console: Console | None) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=console is None,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, fr: str, rows: int) -> None:
+        self._task = self._progress.add_task(fr, total=rows)
+
+    def advance(self, rows: int) -> None:
+        if self._task is not None:
+            self._progress.advance(self._task, rows)
+
+
+def _show(report: Report, console: Console, *, skip_invalid: bool) -> None:
+    for note in report.notes:
+        console.print(f"{note.file}: {note.fr}", markup=False, highlight=False)
+    for problem in report.problems:
+        console.print(f"{problem}\n    {problem.en}", markup=False, highlight=False, soft_wrap=True)
+    for what, counts in (("Comptes et transferts", report.people), ("Sessions", report.sessions)):
+        if report.written:
+            console.print(
+                f"{what} : {counts.created} créés, {counts.changed} modifiés, {counts.unchanged} inchangés",
+                markup=False,
+            )
+    if report.problems and not report.written:
+        console.print(
+            f"{len(report.problems)} problème(s) : rien de plus n’a été écrit. Corrigez les fichiers et recommencez, "
+            "ou passez-les avec --skip-invalid.",
+            markup=False,
+        )
+    elif report.problems and skip_invalid:
+        console.print(f"{len(report.problems)} problème(s) laissés de côté.", markup=False)

@@ -1,0 +1,148 @@
+"""Sending rows to a running Relais, in chunks: first all of them as a dry run, then for real."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal, Protocol, TypeVar
+from uuid import UUID
+
+import httpx
+import orjson
+
+from services.chassis.ids import new_id
+from services.cli.importing.accounts import Accounts, KnownMentor, KnownStudent, Placed
+from services.cli.importing.rows import Problem
+
+CHUNK_ROWS = 1_000
+TIMEOUT_S = 120.0
+ATTEMPTS_FOR_S = 60.0
+"""How long an absent server is waited for, and accounts that are still on their way to the sessions."""
+PAUSE_S = 0.5
+NOT_ARRIVED = {"student_unknown", "mentor_unknown"}
+
+Endpoint = Literal["/api/students/import", "/api/sessions/import"]
+T = TypeVar("T")
+
+
+class NotSent(Exception):
+    """Relais can't be reached or refuses the whole call: a sentence that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.created + other.created, self.changed + other.changed, self.unchanged + other.unchanged)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row of the chunk, by its place in it, and why Relais doesn't take it."""
+
+    index: int
+    code: str
+    problem: Problem
+
+
+class Destination(Protocol):
+    """Where rows go; ``post`` gives the counts, or every refused row of the chunk (then nothing of it was written)."""
+
+    def lookup(self, addresses: Iterable[str]) -> Accounts: ...
+
+    def post(self, endpoint: Endpoint, chunk: Sequence[Placed], *, dry_run: bool) -> Counts | list[RefusedRow]: ...
+
+
+class RunningRelais:
+    """The bulk endpoints of the Relais at ``url``."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._client = httpx.Client(
+            base_url=url,
+            timeout=TIMEOUT_S,
+            headers={"Authorization": f"Bearer {token}", "Accept-Language": "fr", "Content-Type": "application/json"},
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def lookup(self, addresses: Iterable[str]) -> Accounts:
+        """Asks which of the ``addresses`` have an account."""
+        accounts = Accounts()
+        for chunk in chunks(addresses, CHUNK_ROWS):
+            found = self._send("/api/students/lookup", {"emails": chunk}, idempotency_key=None).json()
+            for email, mentor in found["mentors"].items():
+                accounts.mentors[email] = KnownMentor(UUID(mentor["mentor_id"]), mentor["timezone"])
+            for email, student in found["students"].items():
+                accounts.students[email] = KnownStudent(UUID(student["student_id"]), UUID(student["mentor_id"]))
+        return accounts
+
+    def post(self, endpoint: Endpoint, chunk: Sequence[Placed], *, dry_run: bool) -> Counts | list[RefusedRow]:
+        """Sends the chunk, and again while accounts that were just written are still on their way."""
+        body = {"dry_run": dry_run, "rows": [placed.row for placed in chunk]}
+        key = None if dry_run else str(new_id())
+        deadline = time.monotonic() + ATTEMPTS_FOR_S
+        while True:
+            answer = self._send(endpoint, body, idempotency_key=key)
+            if answer.status_code == httpx.codes.OK:
+                counted = answer.json()
+                return Counts(counted["created"], counted["changed"], counted["unchanged"])
+            refused = _refused_rows(answer.json(), chunk)
+            on_their_way = all(row.code in NOT_ARRIVED for row in refused)
+            if dry_run or not on_their_way or time.monotonic() >= deadline:
+                return refused
+            time.sleep(PAUSE_S)
+
+    def _send(self, endpoint: str, body: Mapping[str, Any], *, idempotency_key: str | None) -> httpx.Response:
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        content = orjson.dumps(body)
+        deadline = time.monotonic() + ATTEMPTS_FOR_S
+        while True:
+            try:
+                answer = self._client.post(endpoint, content=content, headers=headers)
+            except httpx.TransportError as error:
+                if time.monotonic() >= deadline:
+                    raise NotSent(
+                        f"Relais ne répond pas à {self._client.base_url} : lancez-le (relais up), puis recommencez."
+                    ) from error
+            else:
+                refused = answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+                if answer.is_success or (refused and answer.json().get("code") == "import_refused"):
+                    return answer
+                if answer.status_code not in (429, 502, 503, 504) or time.monotonic() >= deadline:
+                    raise NotSent(_sentence(answer))
+            time.sleep(PAUSE_S)
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """``items`` in lists of ``size``, the last one shorter; never all of them in memory."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _refused_rows(answer: Mapping[str, Any], chunk: Sequence[Placed]) -> list[RefusedRow]:
+    return [
+        RefusedRow(
+            error["row"],
+            error["code"],
+            Problem(
+                chunk[error["row"]].file,
+                chunk[error["row"]].line,
+                error["detail"],
+                error.get("detail_en") or error["code"],
+            ),
+        )
+        for error in answer["errors"]
+    ]
+
+
+def _sentence(answer: httpx.Response) -> str:
+    try:
+        problem = answer.json()
+        return f"{problem['detail']} ({answer.status_code} {problem['code']})"
+    except (ValueError, KeyError, TypeError):
+        return f"Relais a répondu {answer.status_code} à {answer.request.url.path}."
