@@ -32,6 +32,7 @@ class SessionScheduled(SessionContract):
     duration_minutes: Minutes = required("How long the session lasts.")
     timezone: str = required("IANA time zone in which people are shown the session.")
     path: str | None = optional("The student's path on that day.")
+    makes_up_for: UUID | None = optional("The session that this one makes up for.")
 
 
 class SessionRescheduled(SessionContract):

@@ -1,0 +1,28 @@
+"""Events of the service *billing*, on the topic `relais.billing`: what becomes of the mentors' statements."""
+
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from relais_contracts.contract import Contract, Instant, required
+
+TOPIC = "relais.billing"
+
+
+class StatementClosed(Contract):
+    """A mentor's statement of one month was closed. It never changes; later corrections go to the next one."""
+
+    ce_type: ClassVar[str] = "relais.billing.StatementClosed.v1"
+    topic: ClassVar[str] = TOPIC
+    key_field: ClassVar[str] = "mentor_id"
+
+    mentor_id: UUID = required("The mentor.")
+    month: Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")] = required("The month, as 2026-11.")
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = required("ISO 4217 code of the currency.")
+    total_cents: int = required("The sum of the lines, in cents.")
+    lines: Annotated[int, Field(ge=0)] = required("How many lines the statement has.")
+    closed_at: Instant = required("When it was closed.")
+
+
+EVENTS: tuple[type[Contract], ...] = (StatementClosed,)

@@ -1,0 +1,236 @@
+"""HTTP: a mentor's statements, as JSON and CSV, and closing one."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel
+
+from services.billing.domain.close_statement import (
+    ClosedStatement,
+    CloseStatement,
+    LineToClose,
+    OpenStatement,
+    Statement,
+    decide,
+    evolve,
+)
+from services.billing.domain.events import StatementClosed
+from services.billing.domain.month import Month
+from services.billing.views.statements import LinesChanged, StatementRow, Statements
+from services.chassis.auth import Principal
+from services.chassis.commands import CommandRequest, Commands, Decision, check_if_match
+from services.chassis.csv_file import Cell, csv_response
+from services.chassis.database import Database
+from services.chassis.event_store import Change, EventStore, VersionConflict
+from services.chassis.http import Instant, Limit, Page, command_request, decode_cursor, encode_cursor, require
+from services.chassis.ids import derived_id
+from services.chassis.refusal import Refused
+
+READERS: Final = ("mentor", "support", "billing")
+STATEMENTS_A_PAGE: Final = 12
+
+MonthPath = Annotated[str, Path(description="The month, as 2026-11.", max_length=7)]
+AsOf = Annotated[Instant | None, Query(description="As it stood at this instant.")]
+
+LABELS: Final[Mapping[str, str]] = {
+    "held": "Session réalisée",
+    "student_early": "L'étudiant a annulé plus de 24h avant le début de la session",
+    "student_late": "L'étudiant a annulé moins de 24h avant le début de la session",
+    "student_no_show": "L'étudiant ne s'est pas présenté à la session",
+    "other": "Autre",
+}
+KINDS: Final[Mapping[str, str]] = {"session": "Session", "adjustment": "Régularisation"}
+
+CSV_HEADER: Final = (
+    "Mois",
+    "Nature",
+    "Date",
+    "Heure",
+    "Durée (min)",
+    "Parcours",
+    "Motif",
+    "Niveau",
+    "Tarif",
+    "Part (%)",
+    "Montant",
+    "Devise",
+    "Version du tarif",
+    "Session",
+    "Étudiant",
+    "Événement",
+)
+
+
+class StatementLineView(BaseModel):
+    """One line; ``amount_cents`` is what it adds to the total, below 0 where an adjustment takes back."""
+
+    line_id: UUID
+    kind: Literal["session", "adjustment"]
+    session_id: UUID
+    student_id: UUID
+    event_id: UUID
+    outcome: Literal["held", "student_early", "student_late", "student_no_show", "other"]
+    starts_at: Instant
+    duration_minutes: int
+    path: str | None
+    level: int
+    rate_cents: int
+    share_percent: int
+    amount_cents: int
+    rate_version: str
+
+
+class StatementView(BaseModel):
+    """A mentor's statement of one month; ``total_cents`` is the sum of its lines."""
+
+    mentor_id: UUID
+    month: str
+    status: Literal["open", "closed"]
+    currency: str
+    total_cents: int
+    closed_at: Instant | None
+    lines: list[StatementLineView]
+    version: int
+
+
+def statements_router(database: Database, store: EventStore, commands: Commands, statements: Statements) -> APIRouter:
+    """Routes below ``/mentors/{mentor_id}/statements``."""
+    router = APIRouter(prefix="/mentors/{mentor_id}/statements", tags=["statements"])
+
+    @router.get("")
+    def list_statements(
+        mentor_id: UUID,
+        principal: Annotated[Principal, require(*READERS)],
+        cursor: str | None = None,
+        limit: Limit = STATEMENTS_A_PAGE,
+        as_of: AsOf = None,
+    ) -> Page[StatementView]:
+        """The mentor's statements, newest month first."""
+        position = decode_cursor(cursor)
+        before = str(position.get("before")) if position else None
+        with database.connection() as connection:
+            rows = statements.newest_first(connection, mentor_id, before=before, limit=limit + 1, as_of=as_of)
+        page = rows[:limit]
+        more = len(rows) > limit
+        return Page(
+            items=[_view(row) for row in page],
+            next_cursor=encode_cursor({"before": str(page[-1].month)}) if more else None,
+        )
+
+    @router.get("/{month}.csv", response_class=Response)
+    def statement_as_csv(
+        mentor_id: UUID, month: MonthPath, principal: Annotated[Principal, require(*READERS)], as_of: AsOf = None
+    ) -> Response:
+        """The statement as a CSV file with French headers."""
+        wanted = _month(month)
+        with database.connection() as connection:
+            row = statements.one(connection, mentor_id, wanted, as_of=as_of)
+        return csv_response(
+            f"appel-a-facturation-{wanted}.csv", CSV_HEADER, [_csv_row(row, line, statements) for line in row.lines]
+        )
+
+    @router.get("/{month}")
+    def statement(
+        mentor_id: UUID, month: MonthPath, principal: Annotated[Principal, require(*READERS)], as_of: AsOf = None
+    ) -> StatementView:
+        """The statement of one month; open and empty where there is nothing on it."""
+        with database.connection() as connection:
+            return _view(statements.one(connection, mentor_id, _month(month), as_of=as_of))
+
+    @router.post("/{month}/close", response_model=StatementView)
+    def close(
+        mentor_id: UUID, month: MonthPath, request: Annotated[CommandRequest, command_request("billing")]
+    ) -> Response:
+        """Closes the statement for good; closing it again changes nothing."""
+        wanted = _month(month)
+        return commands.execute(request, lambda: _close(mentor_id, wanted, request))
+
+    def _close(mentor_id: UUID, month: Month, request: CommandRequest) -> Decision:
+        statement_id = derived_id("statement", mentor_id, month)
+        recorded = store.load(statement_id)
+        check_if_match(request, len(recorded))
+        state: Statement = OpenStatement()
+        for event in recorded:
+            state = evolve(state, event.data)
+        with database.connection() as connection:
+            row = statements.one(connection, mentor_id, month)
+        events = decide(
+            CloseStatement(
+                mentor_id=mentor_id,
+                month=month,
+                currency=row.currency,
+                lines=[LineToClose(line["line_id"], line["amount_cents"]) for line in row.lines],
+                now=request.context.now,
+                zone=statements.zone,
+            ),
+            state,
+        )
+        for closing in events:
+            state = evolve(state, closing)
+        assert isinstance(state, ClosedStatement)
+        closed_at = state.closed.closed_at
+        return Decision(
+            changes=[Change(statement_id, len(recorded), events)] if events else [],
+            answer=lambda: _view(row, closed_at=closed_at).model_dump(mode="json"),
+            also=(lambda connection: _freeze(connection, events[0], request)) if events else None,
+        )
+
+    def _freeze(connection: Any, closed: StatementClosed, request: CommandRequest) -> None:
+        try:
+            statements.close(connection, closed, closed_by=request.context.actor)
+        except LinesChanged as changed:
+            raise VersionConflict from changed
+
+    return router
+
+
+def _month(written: str) -> Month:
+    try:
+        return Month.parse(written)
+    except ValueError as error:
+        raise Refused("invalid_month", "Le mois s’écrit comme 2026-11.", "A month is written like 2026-11.") from error
+
+
+def _view(row: StatementRow, closed_at: datetime | None = None) -> StatementView:
+    closed_at = closed_at or row.closed_at
+    return StatementView(
+        mentor_id=row.mentor_id,
+        month=str(row.month),
+        status="closed" if closed_at else "open",
+        currency=row.currency,
+        total_cents=row.total_cents,
+        closed_at=closed_at,
+        lines=[StatementLineView.model_validate(line) for line in row.lines],
+        version=1 if closed_at else 0,
+    )
+
+
+def _csv_row(row: StatementRow, line: Mapping[str, Any], statements: Statements) -> list[Cell]:
+    local = line["starts_at"].astimezone(statements.zone)
+    return [
+        str(row.month),
+        KINDS[line["kind"]],
+        local.strftime("%d/%m/%Y"),
+        local.strftime("%H:%M"),
+        line["duration_minutes"],
+        line["path"],
+        LABELS[line["outcome"]],
+        line["level"],
+        _money(line["rate_cents"]),
+        line["share_percent"],
+        _money(line["amount_cents"]),
+        row.currency,
+        line["rate_version"],
+        str(line["session_id"]),
+        str(line["student_id"]),
+        str(line["event_id"]),
+    ]
+
+
+def _money(cents: int) -> Decimal:
+    """In the currency's unit with two decimals; ``Decimal`` keeps both also where they are 0."""
+    return Decimal(cents).scaleb(-2)

@@ -1,0 +1,67 @@
+"""Builds the service *billing*: the only place where its parts come together."""
+
+from collections.abc import Mapping
+
+from relais_contracts.sessions import SessionCancelled, SessionCorrected, SessionHeld
+
+from services.billing.domain.events import EVENT_TYPES
+from services.billing.edges.api import statements_router
+from services.billing.edges.publish import publish
+from services.billing.edges.tariff_file import read_tariff
+from services.billing.reactions.on_session_cancelled import on_session_cancelled
+from services.billing.reactions.on_session_corrected import on_session_corrected
+from services.billing.reactions.on_session_held import on_session_held
+from services.billing.views.statements import Statements
+from services.chassis.auth import Authenticator
+from services.chassis.commands import Commands
+from services.chassis.database import Database
+from services.chassis.effects import Reaction
+from services.chassis.event_store import EventStore
+from services.chassis.http import create_api
+from services.chassis.inbox import Inbox
+from services.chassis.kafka import KafkaConnection
+from services.chassis.relay import Relay
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+
+NAME = "billing"
+
+
+def reactions(statements: Statements) -> Mapping[str, list[Reaction]]:
+    """What billing does when something happens to a session, by event type."""
+    return {
+        SessionHeld.ce_type: [on_session_held(statements)],
+        SessionCancelled.ce_type: [on_session_cancelled(statements)],
+        SessionCorrected.ce_type: [on_session_corrected(statements)],
+    }
+
+
+def build(settings: Settings) -> Service:
+    """The service, ready to run. Raises TariffError where the tariff file can't be used."""
+    statements = Statements(read_tariff(settings.tariff_file), settings.zone())
+    database = Database(
+        settings.database_url_for(NAME),
+        application_name=f"relais-{NAME}",
+        max_connections=settings.database_max_connections,
+    )
+    kafka = KafkaConnection(settings)
+    store = EventStore(database, NAME, EVENT_TYPES)
+    relay = Relay(service=NAME, database=database, store=store, publish=publish, kafka=kafka, source=f"/relais/{NAME}")
+    store.on_appended = relay.wake
+
+    def ready() -> Mapping[str, str]:
+        with database.connection() as connection:
+            connection.execute("SELECT 1")
+        return {"database": "ok"}
+
+    api = create_api(
+        "Relais: billing",
+        service=NAME,
+        auth=Authenticator.from_settings(settings),
+        routers=[statements_router(database, store, Commands(store), statements)],
+        ready=ready,
+    )
+    inbox = Inbox(
+        consumer=NAME, topics=["relais.sessions"], database=database, kafka=kafka, reactions=reactions(statements)
+    )
+    return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], close=database.close)

@@ -1,0 +1,205 @@
+"""The read model of statements: tables ``statement_lines`` and ``closed_statements``.
+
+Updated by what sessions publish (``record``) and by closing (``close``); read as it stands, or as it stood ``as_of``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from services.billing.domain.events import StatementClosed
+from services.billing.domain.month import Month
+from services.billing.domain.statement import Documented, EarlierLine, post
+from services.billing.domain.tariff import Outcome, Tariff
+from services.chassis.ids import derived_id
+
+# Recording takes the weaker lock, which many may hold; closing takes the stronger one, and so waits for every line
+# that is being recorded, and none slips onto a statement while it is closed.
+LOCK_TO_RECORD: Final = "LOCK TABLE closed_statements IN ROW SHARE MODE"
+LOCK_TO_CLOSE: Final = "LOCK TABLE closed_statements IN EXCLUSIVE MODE"
+
+EARLIER_LINES: Final = """
+SELECT line_id, month, outcome, amount_cents
+FROM statement_lines
+WHERE session_id = %s AND mentor_id = %s AND superseded_at IS NULL
+ORDER BY recorded_at, line_id
+"""
+
+CLOSED_MONTHS: Final = "SELECT month FROM closed_statements WHERE mentor_id = %s"
+
+SUPERSEDE: Final = """
+UPDATE statement_lines SET superseded_by = %s, superseded_at = %s WHERE line_id = ANY(%s)
+"""
+
+ADD_LINE: Final = """
+INSERT INTO statement_lines (
+    line_id, mentor_id, month, kind, session_id, student_id, event_id, outcome, starts_at, duration_minutes, path,
+    level, rate_cents, share_percent, amount_cents, currency, rate_version, recorded_at
+) VALUES (
+    %(line_id)s, %(mentor_id)s, %(month)s, %(kind)s, %(session_id)s, %(student_id)s, %(event_id)s, %(outcome)s,
+    %(starts_at)s, %(duration_minutes)s, %(path)s, %(level)s, %(rate_cents)s, %(share_percent)s, %(amount_cents)s,
+    %(currency)s, %(rate_version)s, %(recorded_at)s
+)
+"""
+
+LINES: Final = """
+SELECT line_id, month, kind, session_id, student_id, event_id, outcome, starts_at, duration_minutes, path, level,
+       rate_cents, share_percent, amount_cents, rate_version, recorded_at
+FROM statement_lines
+WHERE mentor_id = %(mentor_id)s AND month = ANY(%(months)s)
+  AND recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+  AND (superseded_at IS NULL OR superseded_at > coalesce(%(as_of)s, 'infinity'::timestamptz))
+ORDER BY month, starts_at, line_id
+"""
+
+CLOSED: Final = """
+SELECT month, currency, total_cents, closed_at
+FROM closed_statements
+WHERE mentor_id = %(mentor_id)s AND month = ANY(%(months)s)
+  AND closed_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+"""
+
+MONTHS: Final = """
+SELECT month FROM (
+    SELECT month FROM statement_lines
+    WHERE mentor_id = %(mentor_id)s
+      AND recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+      AND (superseded_at IS NULL OR superseded_at > coalesce(%(as_of)s, 'infinity'::timestamptz))
+    UNION
+    SELECT month FROM closed_statements
+    WHERE mentor_id = %(mentor_id)s AND closed_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+) AS months
+WHERE month < coalesce(%(before)s, '~')
+ORDER BY month DESC
+LIMIT %(limit)s
+"""
+
+STANDING_LINE_IDS: Final = """
+SELECT line_id FROM statement_lines WHERE mentor_id = %s AND month = %s AND superseded_at IS NULL
+"""
+
+ADD_CLOSED: Final = """
+INSERT INTO closed_statements (mentor_id, month, currency, total_cents, closed_at, closed_by)
+VALUES (%s, %s, %s, %s, %s, %s)
+"""
+
+
+class LinesChanged(Exception):
+    """A line came or went between reading a statement and closing it: read it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """One statement as read. ``lines`` are rows of ``LINES``; ``closed_at`` is None while it is open."""
+
+    mentor_id: UUID
+    month: Month
+    currency: str
+    closed_at: datetime | None
+    lines: Sequence[DictRow]
+
+    @property
+    def total_cents(self) -> int:
+        return sum(line["amount_cents"] for line in self.lines)
+
+
+class Statements:
+    """Writes and reads statements by one tariff and in one time zone."""
+
+    def __init__(self, tariff: Tariff, zone: ZoneInfo) -> None:
+        self.tariff = tariff
+        self.zone = zone
+
+    def record(self, connection: Connection[DictRow], documented: Documented, recorded_at: datetime) -> None:
+        """Puts what an event documents on the right statement. Raises NoTariff."""
+        connection.execute(LOCK_TO_RECORD)
+        earlier = connection.execute(EARLIER_LINES, (documented.session_id, documented.mentor_id)).fetchall()
+        closed = connection.execute(CLOSED_MONTHS, (documented.mentor_id,)).fetchall()
+        posting = post(
+            documented,
+            earlier=[
+                EarlierLine(row["line_id"], Month.parse(row["month"]), Outcome(row["outcome"]), row["amount_cents"])
+                for row in earlier
+            ],
+            closed_months={Month.parse(row["month"]) for row in closed},
+            tariff=self.tariff,
+            zone=self.zone,
+        )
+        if posting.superseded:
+            connection.execute(SUPERSEDE, (documented.event_id, recorded_at, list(posting.superseded)))
+        if (line := posting.line) is not None:
+            values: dict[str, Any] = {
+                "line_id": derived_id("statement line", documented.event_id),
+                "mentor_id": documented.mentor_id,
+                "month": str(line.month),
+                "kind": line.kind.value,
+                "session_id": documented.session_id,
+                "student_id": documented.student_id,
+                "event_id": documented.event_id,
+                "outcome": line.outcome.value,
+                "starts_at": documented.starts_at,
+                "duration_minutes": documented.duration_minutes,
+                "path": documented.path,
+                "level": line.price.level,
+                "rate_cents": line.price.rate_cents,
+                "share_percent": line.price.share_percent,
+                "amount_cents": line.amount_cents,
+                "currency": self.tariff.currency,
+                "rate_version": line.price.rate_version,
+                "recorded_at": recorded_at,
+            }
+            connection.execute(ADD_LINE, values)
+
+    def close(self, connection: Connection[DictRow], closed: StatementClosed, closed_by: str) -> None:
+        """Marks a statement as closed with exactly the lines of ``closed``. Raises LinesChanged where others stand."""
+        connection.execute(LOCK_TO_CLOSE)
+        standing = connection.execute(STANDING_LINE_IDS, (closed.mentor_id, closed.month)).fetchall()
+        if {row["line_id"] for row in standing} != set(closed.line_ids):
+            raise LinesChanged
+        connection.execute(
+            ADD_CLOSED,
+            (closed.mentor_id, closed.month, closed.currency, closed.total_cents, closed.closed_at, closed_by),
+        )
+
+    def one(
+        self, connection: Connection[DictRow], mentor_id: UUID, month: Month, *, as_of: datetime | None = None
+    ) -> StatementRow:
+        """The statement of a mentor and month; open and without lines where nothing is known."""
+        return self._read(connection, mentor_id, [str(month)], as_of)[0]
+
+    def newest_first(
+        self,
+        connection: Connection[DictRow],
+        mentor_id: UUID,
+        *,
+        before: str | None,
+        limit: int,
+        as_of: datetime | None = None,
+    ) -> list[StatementRow]:
+        """The mentor's statements of the months before ``before``, at most ``limit``."""
+        asked = {"mentor_id": mentor_id, "as_of": as_of, "before": before, "limit": limit}
+        months = [row["month"] for row in connection.execute(MONTHS, asked).fetchall()]
+        return self._read(connection, mentor_id, months, as_of)
+
+    def _read(
+        self, connection: Connection[DictRow], mentor_id: UUID, months: Sequence[str], as_of: datetime | None
+    ) -> list[StatementRow]:
+        asked = {"mentor_id": mentor_id, "months": list(months), "as_of": as_of}
+        lines = connection.execute(LINES, asked).fetchall()
+        closed = {row["month"]: row for row in connection.execute(CLOSED, asked).fetchall()}
+        return [
+            StatementRow(
+                mentor_id=mentor_id,
+                month=Month.parse(month),
+                currency=closed[month]["currency"] if month in closed else self.tariff.currency,
+                closed_at=closed[month]["closed_at"] if month in closed else None,
+                lines=[line for line in lines if line["month"] == month],
+            )
+            for month in months
+        ]
