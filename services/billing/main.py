@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from relais_contracts.sessions import SessionCancelled, SessionCorrected, SessionHeld
-
 from services.billing.domain.events import EVENT_TYPES
 from services.billing.edges.api import statements_router
 from services.billing.edges.publish import publish

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from relais_contracts.compatibility import incompatibilities
 from relais_contracts.generate import json_schema
 from relais_contracts.sessions import SessionCancelled

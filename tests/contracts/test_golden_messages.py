@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from relais_contracts import REGISTRY, TOPICS, CloudEvent, Malformed, UnknownType
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"

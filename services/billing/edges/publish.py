@@ -2,7 +2,6 @@
 
 from relais_contracts import Contract
 from relais_contracts import billing as contract
-
 from services.billing.domain.events import StatementClosed
 from services.chassis.event_store import Recorded
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from psycopg import Connection
 from psycopg.rows import DictRow
+
 from relais_contracts import CloudEvent
 from relais_contracts.sessions import SessionCancelled
-
 from services.billing.domain.statement import Documented
 from services.billing.domain.tariff import Outcome
 from services.billing.views.statements import Statements

@@ -1,0 +1,1 @@
+"""The service *attendance*: each student's weekly file, the evidence that funders ask for."""

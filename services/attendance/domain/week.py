@@ -1,0 +1,43 @@
+"""The week of the weekly rhythm (T2): the ISO week, as people in the school's time zone count it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Week:
+    """An ISO week, from Monday to Sunday; ordered, and written ``2026-W47``. ``year`` is the ISO year."""
+
+    year: int
+    week: int
+
+    @classmethod
+    def of(cls, instant: datetime, zone: tzinfo) -> Self:
+        """The week that ``instant`` falls in for people in ``zone``."""
+        return cls.containing(instant.astimezone(zone).date())
+
+    @classmethod
+    def containing(cls, day: date) -> Self:
+        year, week, _ = day.isocalendar()
+        return cls(year, week)
+
+    def monday(self) -> date:
+        return date.fromisocalendar(self.year, self.week, 1)
+
+    def sunday(self) -> date:
+        return date.fromisocalendar(self.year, self.week, 7)
+
+    def next(self) -> "Week":
+        return Week.containing(self.monday() + timedelta(weeks=1))
+
+    def __str__(self) -> str:
+        return f"{self.year:04}-W{self.week:02}"
+
+
+def from_to(first: Week, last: Week) -> Iterator[Week]:
+    """The weeks from ``first`` to ``last``, both included; none where ``first`` is later."""
+    while first <= last:
+        yield first
+        first = first.next()

@@ -1,0 +1,219 @@
+"""HTTP: a student's attendance file, as JSON and CSV."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
+
+from services.attendance.domain.attendance_file import Entry, FileWeek, weeks_of
+from services.attendance.domain.standing import Cause, Outcome, Standing
+from services.attendance.views import sessions, students
+from services.chassis.auth import Principal
+from services.chassis.clock import Clock
+from services.chassis.csv_file import Cell, csv_response
+from services.chassis.database import Database
+from services.chassis.http import Instant, require
+from services.chassis.refusal import Forbidden, NotFound
+
+READERS: Final = ("mentor", "student", "support", "training")
+
+AsOf = Annotated[Instant | None, Query(description="As it was known at this instant.")]
+
+FUNDINGS: Final[Mapping[str | None, str]] = {
+    "third_party": "Financé par un organisme tiers",
+    "apprenticeship": "En alternance",
+    "self_funded": "Auto-financement",
+    None: "",
+}
+STANDINGS: Final[Mapping[Standing, str]] = {
+    Standing.PLANNED: "prévue",
+    Standing.ATTENDED: "réalisée",
+    Standing.EXCUSED: "absence excusée",
+    Standing.UNEXCUSED: "absence non excusée",
+    Standing.TO_QUALIFY: "à qualifier",
+}
+CSV_HEADER: Final = (
+    "Étudiant",
+    "Nom",
+    "Financement",
+    "Semaine",
+    "Du",
+    "Au",
+    "Prévues",
+    "Réalisées",
+    "Excusées",
+    "Non excusées",
+    "À qualifier",
+    "Manquante",
+    "Rattrapées",
+    "Sessions",
+)
+
+
+class MoveView(BaseModel):
+    """A move of the session to another date."""
+
+    event_id: UUID
+    previous_starts_at: Instant
+    requested_by: str
+    late: bool
+
+
+class AttendanceSession(BaseModel):
+    """A session in the file. ``event_id`` is the last event that changed it, ``event_ids`` all of them."""
+
+    session_id: UUID
+    event_id: UUID
+    outcome: Outcome
+    cause: Cause | None
+    counts_as: Standing
+    starts_at: Instant
+    duration_minutes: int
+    mentor_id: UUID
+    makes_up_for: UUID | None
+    moves: list[MoveView]
+    event_ids: list[UUID]
+
+
+class AttendanceWeek(BaseModel):
+    """An ISO week. ``planned`` counts every session set for it, whatever became of it."""
+
+    week: str
+    starts_on: date
+    planned: int
+    attended: int
+    excused: int
+    unexcused: int
+    to_qualify: int
+    missing: bool
+    caught_up: int
+    sessions: list[AttendanceSession]
+
+
+class Attendance(BaseModel):
+    """A student's file; ``funding`` is null while nothing but sessions is known of the student."""
+
+    student_id: UUID
+    name: str | None
+    funding: str | None
+    enrolled_at: Instant | None
+    weeks: list[AttendanceWeek]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    student_id: UUID
+    student: students.Student | None
+    weeks: Sequence[FileWeek]
+
+
+def attendance_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRouter:
+    """Routes ``/students/{student_id}/attendance``."""
+    router = APIRouter(prefix="/students/{student_id}", tags=["attendance"])
+
+    @router.get("/attendance")
+    def attendance(
+        student_id: UUID, principal: Annotated[Principal, require(*READERS)], as_of: AsOf = None
+    ) -> Attendance:
+        """The student's weeks, from the enrolment (or the first session, if earlier) to the current one, and later ones
+        with sessions."""
+        return _view(_read(student_id, principal, as_of))
+
+    @router.get("/attendance.csv", response_class=Response)
+    def attendance_as_csv(
+        student_id: UUID, principal: Annotated[Principal, require(*READERS)], as_of: AsOf = None
+    ) -> Response:
+        """The same as a CSV file with French headers, one row a week."""
+        file = _read(student_id, principal, as_of)
+        return csv_response(
+            f"assiduite-{student_id}.csv", CSV_HEADER, [_csv_row(file, week, zone) for week in file.weeks]
+        )
+
+    def _read(student_id: UUID, principal: Principal, as_of: datetime | None) -> _File:
+        with database.connection() as connection:
+            student = students.find(connection, student_id, as_of=as_of)
+            entries = sessions.entries_of(connection, student_id, as_of=as_of)
+        if principal.role == "student" and (student is None or student.email.lower() != principal.email.lower()):
+            raise Forbidden("forbidden", "Ce dossier n’est pas le vôtre.", "This file is not yours.")
+        if student is None and not entries:
+            raise NotFound("student_unknown", "Cet étudiant n’est pas connu.", "This student is not known.")
+        enrolled_at = student.enrolled_at if student is not None else None
+        return _File(student_id, student, weeks_of(entries, enrolled_at, as_of or clock.now(), zone))
+
+    return router
+
+
+def _view(file: _File) -> Attendance:
+    return Attendance(
+        student_id=file.student_id,
+        name=file.student.name if file.student else None,
+        funding=file.student.funding if file.student else None,
+        enrolled_at=file.student.enrolled_at if file.student else None,
+        weeks=[_week_view(week) for week in file.weeks],
+    )
+
+
+def _week_view(week: FileWeek) -> AttendanceWeek:
+    return AttendanceWeek(
+        week=str(week.week),
+        starts_on=week.week.monday(),
+        planned=week.planned,
+        attended=week.attended,
+        excused=week.excused,
+        unexcused=week.unexcused,
+        to_qualify=week.to_qualify,
+        missing=week.missing,
+        caught_up=week.caught_up,
+        sessions=[_session_view(entry) for entry in week.entries],
+    )
+
+
+def _session_view(entry: Entry) -> AttendanceSession:
+    return AttendanceSession(
+        session_id=entry.session_id,
+        event_id=entry.event_id,
+        outcome=entry.outcome,
+        cause=entry.cause,
+        counts_as=entry.standing,
+        starts_at=entry.starts_at,
+        duration_minutes=entry.duration_minutes,
+        mentor_id=entry.mentor_id,
+        makes_up_for=entry.makes_up_for,
+        moves=[
+            MoveView(
+                event_id=move.event_id,
+                previous_starts_at=move.previous_starts_at,
+                requested_by=move.requested_by,
+                late=move.late,
+            )
+            for move in entry.moves
+        ],
+        event_ids=list(entry.event_ids),
+    )
+
+
+def _csv_row(file: _File, week: FileWeek, zone: ZoneInfo) -> list[Cell]:
+    student = file.student
+    return [
+        str(file.student_id),
+        student.name if student else "",
+        FUNDINGS[student.funding if student else None],
+        str(week.week),
+        week.week.monday().strftime("%d/%m/%Y"),
+        week.week.sunday().strftime("%d/%m/%Y"),
+        week.planned,
+        week.attended,
+        week.excused,
+        week.unexcused,
+        week.to_qualify,
+        "oui" if week.missing else "non",
+        week.caught_up,
+        " | ".join(
+            f"{entry.starts_at.astimezone(zone):%d/%m/%Y %H:%M} {STANDINGS[entry.standing]}" for entry in week.entries
+        ),
+    ]

@@ -1,0 +1,77 @@
+"""Builds the service *attendance*: the only place where its parts come together."""
+
+from collections.abc import Mapping
+
+from relais_contracts.sessions import (
+    SessionCancelled,
+    SessionCorrected,
+    SessionHeld,
+    SessionReassigned,
+    SessionRescheduled,
+    SessionScheduled,
+)
+from relais_contracts.transfers import StudentEnrolled, StudentUpdated
+from services.attendance.edges.api import attendance_router
+from services.attendance.reactions.on_session_cancelled import on_session_cancelled
+from services.attendance.reactions.on_session_corrected import on_session_corrected
+from services.attendance.reactions.on_session_held import on_session_held
+from services.attendance.reactions.on_session_reassigned import on_session_reassigned
+from services.attendance.reactions.on_session_rescheduled import on_session_rescheduled
+from services.attendance.reactions.on_session_scheduled import on_session_scheduled
+from services.attendance.reactions.on_student_enrolled import on_student_enrolled
+from services.attendance.reactions.on_student_updated import on_student_updated
+from services.chassis.auth import Authenticator
+from services.chassis.clock import SystemClock
+from services.chassis.database import Database
+from services.chassis.effects import Reaction
+from services.chassis.http import create_api
+from services.chassis.inbox import Inbox
+from services.chassis.kafka import KafkaConnection
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+
+NAME = "attendance"
+
+REACTIONS: Mapping[str, list[Reaction]] = {
+    StudentEnrolled.ce_type: [on_student_enrolled],
+    StudentUpdated.ce_type: [on_student_updated],
+    SessionScheduled.ce_type: [on_session_scheduled],
+    SessionRescheduled.ce_type: [on_session_rescheduled],
+    SessionReassigned.ce_type: [on_session_reassigned],
+    SessionCancelled.ce_type: [on_session_cancelled],
+    SessionHeld.ce_type: [on_session_held],
+    SessionCorrected.ce_type: [on_session_corrected],
+}
+"""What attendance does when something happens, by event type."""
+
+
+def build(settings: Settings) -> Service:
+    """The service, ready to run."""
+    database = Database(
+        settings.database_url_for(NAME),
+        application_name=f"relais-{NAME}",
+        max_connections=settings.database_max_connections,
+    )
+
+    def ready() -> Mapping[str, str]:
+        with database.connection() as connection:
+            connection.execute("SELECT 1")
+        return {"database": "ok"}
+
+    clock = SystemClock()
+    api = create_api(
+        "Relais: attendance",
+        service=NAME,
+        auth=Authenticator.from_settings(settings),
+        routers=[attendance_router(database, clock, settings.zone())],
+        ready=ready,
+        clock=clock,
+    )
+    inbox = Inbox(
+        consumer=NAME,
+        topics=["relais.sessions", "relais.transfers"],
+        database=database,
+        kafka=KafkaConnection(settings),
+        reactions=REACTIONS,
+    )
+    return Service(name=NAME, api=api, inboxes=[inbox], close=database.close)

@@ -1,0 +1,26 @@
+"""A session was cancelled: its reason goes into the student's file (S7)."""
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from relais_contracts import CloudEvent
+from relais_contracts.sessions import SessionCancelled
+from services.attendance.domain.attendance_file import SessionState
+from services.attendance.domain.standing import Cause, Outcome
+from services.attendance.views import sessions
+
+
+def on_session_cancelled(connection: Connection[DictRow], event: CloudEvent) -> None:
+    """The reaction to SessionCancelled."""
+    cancelled = event.data
+    assert isinstance(cancelled, SessionCancelled)
+    state = SessionState(
+        session_id=cancelled.session_id,
+        event_id=event.id,
+        mentor_id=cancelled.mentor_id,
+        starts_at=cancelled.starts_at,
+        duration_minutes=cancelled.duration_minutes,
+        outcome=Outcome(cancelled.reason),
+        cause=Cause(cancelled.cause) if cancelled.cause is not None else None,
+    )
+    sessions.add_state(connection, cancelled.student_id, state, sequence=event.sequence, recorded_at=event.time)

@@ -1,0 +1,39 @@
+"""Support corrected what was documented: the file says what holds now."""
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from relais_contracts import CloudEvent
+from relais_contracts.sessions import SessionCorrected
+from services.attendance.domain.attendance_file import SessionState
+from services.attendance.domain.standing import Cause, Outcome
+from services.attendance.views import sessions
+
+
+def on_session_corrected(connection: Connection[DictRow], event: CloudEvent) -> None:
+    """The reaction to SessionCorrected."""
+    corrected = event.data
+    assert isinstance(corrected, SessionCorrected)
+    state = SessionState(
+        session_id=corrected.session_id,
+        event_id=event.id,
+        mentor_id=corrected.mentor_id,
+        starts_at=corrected.starts_at,
+        duration_minutes=corrected.duration_minutes,
+        outcome=outcome_of(corrected),
+        cause=Cause(corrected.cause) if corrected.cause is not None else None,
+    )
+    sessions.add_state(connection, corrected.student_id, state, sequence=event.sequence, recorded_at=event.time)
+
+
+def outcome_of(corrected: SessionCorrected) -> Outcome:
+    """What holds after the correction. Raises ValueError for a cancelled session without its reason."""
+    match corrected.status:
+        case "held":
+            return Outcome.HELD
+        case "scheduled":
+            return Outcome.PLANNED
+        case "cancelled":
+            if corrected.reason is None:
+                raise ValueError("a correction to cancelled names no reason")
+            return Outcome(corrected.reason)

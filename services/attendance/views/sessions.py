@@ -1,0 +1,76 @@
+"""The read model of sessions in the file: table ``session_states``, one row an event, from relais.sessions."""
+
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from services.attendance.domain.attendance_file import Entry, Move, SessionState, entry_of
+from services.attendance.domain.standing import Cause, Outcome
+
+ADD: Final = """
+INSERT INTO session_states (
+    student_id, session_id, sequence, event_id, mentor_id, starts_at, duration_minutes, outcome, cause, makes_up_for,
+    moved_from, move_requested_by, move_late, recorded_at
+) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+STATES_OF_STUDENT: Final = """
+SELECT session_id, event_id, mentor_id, starts_at, duration_minutes, outcome, cause, makes_up_for,
+       moved_from, move_requested_by, move_late
+FROM session_states
+WHERE student_id = %(student_id)s AND recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+ORDER BY session_id, sequence
+"""
+
+
+def add_state(
+    connection: Connection[DictRow], student_id: UUID, state: SessionState, *, sequence: int, recorded_at: datetime
+) -> None:
+    """Adds what one event says about a session."""
+    move = state.move
+    connection.execute(
+        ADD,
+        (
+            student_id,
+            state.session_id,
+            sequence,
+            state.event_id,
+            state.mentor_id,
+            state.starts_at,
+            state.duration_minutes,
+            state.outcome.value,
+            state.cause.value if state.cause is not None else None,
+            state.makes_up_for,
+            move.previous_starts_at if move is not None else None,
+            move.requested_by if move is not None else None,
+            move.late if move is not None else None,
+            recorded_at,
+        ),
+    )
+
+
+def entries_of(connection: Connection[DictRow], student_id: UUID, *, as_of: datetime | None = None) -> list[Entry]:
+    """All sessions of a student, each as its last event left it."""
+    rows = connection.execute(STATES_OF_STUDENT, {"student_id": student_id, "as_of": as_of}).fetchall()
+    by_session = groupby(map(_state, rows), key=lambda state: state.session_id)
+    return [entry_of(list(states)) for _, states in by_session]
+
+
+def _state(row: DictRow) -> SessionState:
+    return SessionState(
+        session_id=row["session_id"],
+        event_id=row["event_id"],
+        mentor_id=row["mentor_id"],
+        starts_at=row["starts_at"],
+        duration_minutes=row["duration_minutes"],
+        outcome=Outcome(row["outcome"]),
+        cause=Cause(row["cause"]) if row["cause"] is not None else None,
+        makes_up_for=row["makes_up_for"],
+        move=Move(row["event_id"], row["moved_from"], row["move_requested_by"], row["move_late"])
+        if row["moved_from"] is not None
+        else None,
+    )
