@@ -1,0 +1,1 @@
+"""support: the audit log of everything that is published, and what each event caused."""

@@ -1,0 +1,1 @@
+"""Everything of support that does I/O besides its table."""

@@ -1,0 +1,130 @@
+"""HTTP: the audit log, and the consequences of an event."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from services.chassis.auth import Principal
+from services.chassis.database import Database
+from services.chassis.http import Instant, Limit, Page, decode_cursor, encode_cursor, require
+from services.chassis.refusal import NotFound
+from services.support.edges.other_services import OtherServices
+from services.support.views import audit_log
+from services.support.views.audit_log import Search
+
+EVENTS_A_PAGE: Final = 50
+ARRIVES_WITHIN_S: Final = 1.5
+LOOK_AGAIN_S: Final = 0.05
+
+
+class AuditEvent(BaseModel):
+    """A published event as the audit log holds it."""
+
+    event_id: UUID
+    event_type: str
+    topic: str
+    source: str
+    subject: UUID
+    sequence: int
+    student_id: UUID | None
+    mentor_id: UUID | None
+    actor: str
+    occurred_at: Instant
+    correlation_id: UUID
+    causation_id: UUID | None
+    data: dict[str, Any]
+
+
+class CausedEvent(AuditEvent):
+    """An event that another caused. ``depth`` 1: directly."""
+
+    depth: int
+
+
+class Effects(BaseModel):
+    """What the services hold for the event and those that it caused; ``unavailable``: who did not answer."""
+
+    statement_lines: list[dict[str, Any]]
+    attendance_entries: list[dict[str, Any]]
+    emails: list[dict[str, Any]]
+    unavailable: list[str]
+
+
+class Consequences(BaseModel):
+    """An event and everything that it caused."""
+
+    event: AuditEvent
+    caused: list[CausedEvent]
+    effects: Effects
+
+
+def audit_router(database: Database, others: OtherServices) -> APIRouter:
+    """Routes below ``/audit``, for support."""
+    router = APIRouter(prefix="/audit", tags=["audit"])
+
+    @router.get("")
+    def search(
+        principal: Annotated[Principal, require("support")],
+        actor: Annotated[str | None, Query(max_length=400, description="mentor:a@example.org, or the address.")] = None,
+        subject: Annotated[UUID | None, Query(description="The session, student or mentor itself.")] = None,
+        student_id: UUID | None = None,
+        type: Annotated[str | None, Query(max_length=200, description="relais.sessions.SessionHeld.v1")] = None,
+        correlation_id: UUID | None = None,
+        since: Annotated[Instant | None, Query(alias="from")] = None,
+        until: Annotated[Instant | None, Query(alias="to")] = None,
+        as_of: Instant | None = None,
+        cursor: str | None = None,
+        limit: Limit = EVENTS_A_PAGE,
+    ) -> Page[AuditEvent]:
+        """Who did what, newest first. ``from`` is included, ``to`` is not."""
+        wanted = Search(actor, subject, student_id, type, correlation_id, since, until, as_of, _place(cursor))
+        with database.connection() as connection:
+            rows = audit_log.search(connection, wanted, limit=limit + 1)
+        page = [AuditEvent.model_validate(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        last = {"at": page[-1].occurred_at, "id": page[-1].event_id} if more else {}
+        return Page(items=page, next_cursor=encode_cursor(last) if more else None)
+
+    @router.get("/events/{event_id}/consequences")
+    def consequences(
+        event_id: UUID, request: Request, principal: Annotated[Principal, require("support")]
+    ) -> Consequences:
+        """The event, the events that it caused, and what billing, attendance and the notifier did with all of them."""
+        event = _wait_for(database, event_id)
+        with database.connection() as connection:
+            caused = audit_log.caused_by(connection, event_id)
+        effects = others.effects_of([event_id, *(row["event_id"] for row in caused)], request.headers["authorization"])
+        return Consequences(
+            event=AuditEvent.model_validate(event),
+            caused=[CausedEvent.model_validate(row) for row in caused],
+            effects=Effects.model_validate(effects, from_attributes=True),
+        )
+
+    return router
+
+
+def _wait_for(database: Database, event_id: UUID) -> Mapping[str, Any]:
+    """The event; one that was only just published is waited for."""
+    deadline = time.monotonic() + ARRIVES_WITHIN_S
+    while True:
+        with database.connection() as connection:
+            event = audit_log.one(connection, event_id)
+        if event is not None:
+            return event
+        if time.monotonic() >= deadline:
+            raise NotFound(
+                "event_unknown",
+                "Aucun événement ne porte ce numéro.",
+                "There is no event with this id.",
+            )
+        time.sleep(LOOK_AGAIN_S)
+
+
+def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
+    position = decode_cursor(cursor)
+    return (datetime.fromisoformat(position["at"]), UUID(position["id"])) if position else None

@@ -1,0 +1,1 @@
+"""What support does when something happens anywhere."""
