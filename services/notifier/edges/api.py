@@ -1,0 +1,143 @@
+"""``/api/emails``: every e-mail, its state and the event that caused it; support may send one again."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from jinja2 import TemplateError
+from psycopg import Connection
+from psycopg.rows import DictRow
+from pydantic import BaseModel, Field
+
+from services.chassis.auth import Principal
+from services.chassis.commands import CommandRequest, Commands, Decision
+from services.chassis.database import Database
+from services.chassis.http import DEFAULT_LIMIT, Limit, Page, command_request, decode_cursor, encode_cursor, require
+from services.chassis.refusal import NotFound, Refused
+from services.notifier.edges.rendering import Renderer
+from services.notifier.views import emails, people
+
+State = Literal["queued", "sent", "failed", "suppressed"]
+
+
+class Email(BaseModel):
+    """One e-mail. What it says is null while its recipient is not known yet."""
+
+    email_id: UUID
+    to: str | None
+    template: str
+    language: str | None
+    subject: str | None
+    text: str | None
+    html: str | None
+    state: State
+    attempts: int
+    event_id: UUID
+    event_type: str
+    correlation_id: UUID
+    message_id: str
+    created_at: datetime
+    sent_at: datetime | None
+    last_error: str | None = Field(description="What the mail server said last, where it did not accept.")
+
+
+def create_router(database: Database, renderer: Renderer, commands: Commands) -> APIRouter:
+    """Support reads all; everybody else what was written to their own address."""
+    router = APIRouter(tags=["emails"])
+
+    @router.get("/emails")
+    def list_emails(
+        person: Annotated[Principal, require()],
+        state: State | None = None,
+        event_id: UUID | None = None,
+        to: Annotated[str | None, Query(max_length=254)] = None,
+        cursor: str | None = None,
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Page[Email]:
+        """Newest first."""
+        before = decode_cursor(cursor) or {}
+        asked = {
+            "state": state,
+            "event_id": event_id,
+            "to": to if "support" in person.roles else person.email,
+            "before_at": before.get("created_at"),
+            "before_id": before.get("email_id"),
+            "limit": limit + 1,
+        }
+        with database.connection() as connection:
+            rows = connection.execute(emails.LIST, asked).fetchall()
+            shown = [_shown(connection, renderer, row) for row in rows[:limit]]
+        last = shown[-1] if len(rows) > limit else None
+        following = encode_cursor({"created_at": last.created_at, "email_id": str(last.email_id)}) if last else None
+        return Page[Email](items=shown, next_cursor=following)
+
+    @router.get("/emails/{email_id}")
+    def get_email(email_id: UUID, person: Annotated[Principal, require()]) -> Email:
+        """One e-mail with its text and HTML."""
+        with database.connection() as connection:
+            row = connection.execute(emails.FIND, (email_id,)).fetchone()
+            shown = _shown(connection, renderer, row) if row else None
+        if shown is None or ("support" not in person.roles and (shown.to or "").lower() != person.email):
+            raise _unknown()
+        return shown
+
+    @router.post("/emails/{email_id}/resend")
+    def resend(email_id: UUID, request: Annotated[CommandRequest, command_request("support")]) -> Response:
+        """Queues the e-mail again, written anew, with a Message-ID of its own."""
+
+        def attempt() -> Decision:
+            with database.connection() as connection:
+                row = connection.execute(emails.FIND, (email_id,)).fetchone()
+            if row is None:
+                raise _unknown()
+            if row["state"] == "queued":
+                raise Refused(
+                    "email_already_queued",
+                    "Cet e-mail est déjà en attente d’envoi.",
+                    "This e-mail is already waiting to be sent.",
+                )
+
+            def queue_again(connection: Connection[DictRow]) -> None:
+                connection.execute(emails.RESEND, (email_id,))
+
+            return Decision(
+                changes=(), answer=lambda: {"email_id": email_id, "state": "queued"}, status=202, also=queue_again
+            )
+
+        return commands.execute(request, attempt)
+
+    return router
+
+
+def _unknown() -> NotFound:
+    return NotFound("email_unknown", "Cet e-mail n’existe pas.", "There is no such e-mail.")
+
+
+def _shown(connection: Connection[DictRow], renderer: Renderer, row: dict[str, Any]) -> Email:
+    """The row as the API gives it; one that was never tried is rendered for the reader, where its people are known."""
+    said = {
+        "to": row["recipient"],
+        "language": row["language"],
+        "subject": row["subject"],
+        "text": row["text_body"],
+        "html": row["html_body"],
+    }
+    if row["subject"] is None:
+        known = people.by_id(connection.execute(people.FIND, (row["needs"],)).fetchall())
+        recipient = known.get(row["recipient_id"])
+        if recipient is not None and len(known) == len(row["needs"]):
+            parts = {part: known[person_id] for part, person_id in emails.named(row).items()}
+            try:
+                rendered = renderer.render(row["template"], recipient, parts, row["facts"])
+            except (TemplateError, KeyError, TypeError, ValueError):
+                rendered = None  # Its state and last_error say so; the list must still be readable.
+            if rendered is not None:
+                said = {
+                    "to": rendered.recipient,
+                    "language": rendered.language,
+                    "subject": rendered.subject,
+                    "text": rendered.text,
+                    "html": rendered.html,
+                }
+    return Email(**said, **{name: row[name] for name in Email.model_fields if name not in said})

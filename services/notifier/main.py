@@ -1,0 +1,63 @@
+"""The notifier, put together."""
+
+from email.utils import parseaddr
+
+from services.chassis.auth import Authenticator
+from services.chassis.clock import clock_for
+from services.chassis.commands import Commands
+from services.chassis.database import Database
+from services.chassis.event_store import EventStore
+from services.chassis.http import create_api
+from services.chassis.inbox import Inbox
+from services.chassis.kafka import KafkaConnection
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+from services.notifier.edges.api import create_router
+from services.notifier.edges.rendering import Renderer
+from services.notifier.edges.sender import Sender
+from services.notifier.edges.smtp import SmtpAddress, SmtpServer
+from services.notifier.reactions import reactions
+
+NAME = "notifier"
+
+
+def build(settings: Settings) -> Service:
+    """Without ``smtp_url`` e-mails are queued and none is sent."""
+    url = settings.database_url_for(NAME)
+    database = Database(url, application_name=NAME, max_connections=settings.database_max_connections)
+    renderer = Renderer(settings.zone())
+    sender = None
+    if settings.smtp_url is not None:
+        server = SmtpServer(SmtpAddress.parse(settings.smtp_url))
+        sender = Sender(database_url=url, renderer=renderer, server=server, mail_from=settings.mail_from)
+    inbox = Inbox(
+        consumer=NAME,
+        topics=("relais.transfers", "relais.sessions"),
+        database=database,
+        kafka=KafkaConnection(settings),
+        reactions=reactions(mail_domain=parseaddr(settings.mail_from)[1].rpartition("@")[2]),
+        after_commit=sender.wake if sender else None,
+    )
+
+    def ready() -> dict[str, str]:
+        with database.connection() as connection:
+            connection.execute("SELECT 1")
+        return {"database": "ok"}
+
+    # It decides nothing of its own and stores no event: the store is for answers to repeated Idempotency-Keys.
+    commands = Commands(EventStore(database, NAME, {}))
+    api = create_api(
+        "Relais · notifier",
+        service=NAME,
+        auth=Authenticator.from_settings(settings),
+        routers=[create_router(database, renderer, commands)],
+        ready=ready,
+        clock=clock_for(settings.sandbox_clock_file),
+    )
+    return Service(
+        name=NAME,
+        api=api,
+        inboxes=(inbox,),
+        tasks=(sender.run,) if sender else (),
+        close=database.close,
+    )

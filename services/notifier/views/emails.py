@@ -1,0 +1,98 @@
+"""The e-mails: queued with the event that causes them, then sent, failed or suppressed; read by support."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from relais_contracts import CloudEvent
+from services.chassis.ids import derived_id
+from services.notifier.domain.letter import Letter
+
+IMPORT_ACTOR = "import:"
+
+QUEUE = """
+INSERT INTO emails (email_id, event_id, event_type, event_subject, event_sequence, correlation_id, template,
+    recipient_id, names, needs, facts, calendar, state, message_id)
+VALUES (%(email_id)s, %(event_id)s, %(event_type)s, %(event_subject)s, %(event_sequence)s, %(correlation_id)s,
+    %(template)s, %(recipient_id)s, %(names)s, %(needs)s, %(facts)s, %(calendar)s, %(state)s, %(message_id)s)
+ON CONFLICT DO NOTHING
+"""
+
+# FOR UPDATE holds the row until the reply is recorded: two senders never try the same e-mail at once.
+TAKE_DUE = """
+SELECT * FROM emails AS e
+WHERE state = 'queued' AND next_attempt_at <= now() AND NOT EXISTS (
+    SELECT FROM unnest(e.needs) AS needed (person_id)
+    WHERE NOT EXISTS (SELECT FROM people WHERE people.person_id = needed.person_id)
+)
+ORDER BY next_attempt_at, email_id LIMIT 1 FOR UPDATE OF e SKIP LOCKED
+"""
+
+RENDERED = """
+UPDATE emails SET recipient = %(recipient)s, language = %(language)s, subject = %(subject)s, text_body = %(text)s,
+    html_body = %(html)s
+WHERE email_id = %(email_id)s
+"""
+
+SENT = (
+    "UPDATE emails SET state = 'sent', sent_at = now(), attempts = attempts + 1, last_error = NULL WHERE email_id = %s"
+)
+
+FAILED = "UPDATE emails SET state = 'failed', attempts = attempts + 1, last_error = %s WHERE email_id = %s"
+
+TRY_AGAIN = """
+UPDATE emails SET attempts = attempts + 1, last_error = %s, next_attempt_at = now() + make_interval(secs => %s)
+WHERE email_id = %s
+"""
+
+# A message sent on purpose once more must not be taken for a double by the reader's mail program.
+RESEND = """
+UPDATE emails SET state = 'queued', sent_at = NULL, attempts = 0, resends = resends + 1, next_attempt_at = now(),
+    last_error = NULL, recipient = NULL, subject = NULL, text_body = NULL, html_body = NULL, language = NULL,
+    message_id = regexp_replace(message_id, '(\\.[0-9]+)?@', '.' || (resends + 1) || '@')
+WHERE email_id = %s
+"""
+
+FIND = "SELECT * FROM emails WHERE email_id = %s"
+
+LIST = """
+SELECT e.* FROM emails AS e LEFT JOIN people AS p ON p.person_id = e.recipient_id
+WHERE (%(state)s::text IS NULL OR e.state = %(state)s)
+    AND (%(event_id)s::uuid IS NULL OR e.event_id = %(event_id)s)
+    AND (%(to)s::text IS NULL OR lower(coalesce(e.recipient, p.email)) = lower(%(to)s))
+    AND (%(before_at)s::timestamptz IS NULL OR (e.created_at, e.email_id) < (%(before_at)s, %(before_id)s::uuid))
+ORDER BY e.created_at DESC, e.email_id DESC LIMIT %(limit)s
+"""
+
+
+def queue(connection: Connection[DictRow], event: CloudEvent, letter: Letter, *, mail_domain: str) -> None:
+    """One row for (event, template, recipient), whatever comes twice. What an import caused is kept but not sent."""
+    email_id = derived_id("email", event.id, letter.template, letter.recipient_id)
+    connection.execute(
+        QUEUE,
+        {
+            "email_id": email_id,
+            "event_id": event.id,
+            "event_type": event.type,
+            "event_subject": event.subject,
+            "event_sequence": event.sequence,
+            "correlation_id": event.correlation_id,
+            "template": letter.template.value,
+            "recipient_id": letter.recipient_id,
+            "names": Jsonb({part: str(person_id) for part, person_id in letter.names.items()}),
+            "needs": letter.needs(),
+            "facts": Jsonb(dict(letter.facts)),
+            "calendar": letter.calendar.value if letter.calendar else None,
+            "state": "suppressed" if event.actor.startswith(IMPORT_ACTOR) else "queued",
+            "message_id": f"<{email_id}@{mail_domain}>",
+        },
+    )
+
+
+def named(row: Mapping[str, Any]) -> dict[str, UUID]:
+    """The people of a letter by their part in it, from its row."""
+    return {part: UUID(person_id) for part, person_id in row["names"].items()}

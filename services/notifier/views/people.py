@@ -1,0 +1,40 @@
+"""The people letters are written to: one row each, as the directory last said."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from services.notifier.domain.letter import Person
+
+KEEP = """
+INSERT INTO people (person_id, role, email, name, language, timezone)
+VALUES (%(person_id)s, %(role)s, %(email)s, %(name)s, %(language)s, %(timezone)s)
+ON CONFLICT (person_id) DO UPDATE
+SET role = excluded.role, email = excluded.email, name = excluded.name, language = excluded.language,
+    timezone = excluded.timezone
+"""
+
+FIND = "SELECT person_id, role, email, name, language, timezone FROM people WHERE person_id = ANY(%s)"
+
+
+def keep(connection: Connection[DictRow], person: Person) -> None:
+    """Inserts or replaces the person's row."""
+    connection.execute(
+        KEEP,
+        {
+            "person_id": person.person_id,
+            "role": person.role,
+            "email": person.email,
+            "name": person.name,
+            "language": person.language,
+            "timezone": person.timezone,
+        },
+    )
+
+
+def by_id(rows: Iterable[dict[str, Any]]) -> dict[UUID, Person]:
+    """Rows of FIND as people."""
+    return {row["person_id"]: Person(**row) for row in rows}
