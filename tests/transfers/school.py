@@ -160,6 +160,7 @@ def handover(
     return PrivateCommentAdded(
         comment_id=comment_id,
         author="mentor:ada@example.org",
+        author_name="Ada",
         added_at=at,
         text=None,
         mentor_name="Ada",

@@ -14,6 +14,7 @@ SCHOOL = (registered(ADA), *enrolled(LEO, ADA))
 HANDOVER = AddComment(
     comment_id=UUID(int=50),
     author="mentor:ada@example.org",
+    author_name="Ada",
     now=NOW,
     mentor_name="Ada",
     leave_from=date(2026, 10, 20),
@@ -51,8 +52,8 @@ def test_the_return_date_stands_on_the_students_dashboard() -> None:
 
 @pytest.mark.rule("T14")
 def test_comments_are_kept_in_order_and_never_overwritten() -> None:
-    first = AddComment(UUID(int=51), "mentor:ada@example.org", NOW, text="À l'aise en SQL.")
-    second = AddComment(UUID(int=52), "support:sam@example.org", NOW, text="Vu avec le CFA.")
+    first = AddComment(UUID(int=51), "mentor:ada@example.org", "Ada", NOW, text="À l'aise en SQL.")
+    second = AddComment(UUID(int=52), "support:sam@example.org", "Sam", NOW, text="Vu avec le CFA.")
     story = given(*SCHOOL).when((LEO, first)).then((LEO, _plain(first))).when((LEO, second)).then((LEO, _plain(second)))
     assert [comment.text for comment in story.state.enrolled(LEO).comments] == ["À l'aise en SQL.", "Vu avec le CFA."]
 
@@ -62,7 +63,9 @@ def test_a_comment_said_twice_is_there_once() -> None:
 
 
 def test_a_comment_that_says_nothing_is_refused() -> None:
-    given(*SCHOOL).when((LEO, AddComment(UUID(int=51), "mentor:ada@example.org", NOW))).then_refused("comment_empty")
+    given(*SCHOOL).when((LEO, AddComment(UUID(int=51), "mentor:ada@example.org", "Ada", NOW))).then_refused(
+        "comment_empty"
+    )
 
 
 def _plain(command: AddComment) -> PrivateCommentAdded:

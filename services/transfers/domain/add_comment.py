@@ -27,6 +27,7 @@ class AddComment:
 
     comment_id: UUID
     author: str
+    author_name: str
     now: datetime
     text: str | None = None
     mentor_name: str | None = None
@@ -54,6 +55,7 @@ def decide(command: AddComment, student: Enrolled) -> list[PrivateCommentAdded]:
         PrivateCommentAdded(
             comment_id=command.comment_id,
             author=command.author,
+            author_name=command.author_name,
             added_at=command.now,
             text=command.text,
             mentor_name=command.mentor_name,

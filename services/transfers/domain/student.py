@@ -74,6 +74,7 @@ class PrivateCommentAdded:
 
     comment_id: UUID
     author: str
+    author_name: str
     added_at: datetime
     text: str | None
     mentor_name: str | None

@@ -35,11 +35,7 @@ def decide(command: TransferStudent, student: Enrolled, replacement: Mentor) -> 
     """Writes to the student and to both mentors at once: the places taken and freed are part of the transfer."""
     to_mentor_id = command.to_mentor_id
     if to_mentor_id == student.mentor_id:
-        raise Refused(
-            "same_mentor",
-            "Ce mentor accompagne déjà l'étudiant : indiquez l'adresse e-mail du mentor qui prend le relais.",
-            "This mentor already accompanies the student: give the e-mail of the mentor who takes over.",
-        )
+        raise same_mentor()
     kind = _kind(command, student)
     failed = [
         diagnosis
@@ -73,6 +69,14 @@ def decide(command: TransferStudent, student: Enrolled, replacement: Mentor) -> 
         (student.mentor_id, StudentReleased(command.student_id)),
         (to_mentor_id, StudentAssigned(command.student_id)),
     ]
+
+
+def same_mentor() -> Refused:
+    return Refused(
+        "same_mentor",
+        "Ce mentor accompagne déjà l'étudiant : indiquez l'adresse e-mail du mentor qui prend le relais.",
+        "This mentor already accompanies the student: give the e-mail of the mentor who takes over.",
+    )
 
 
 def _kind(command: TransferStudent, student: Enrolled) -> TransferKind:

@@ -1,0 +1,1 @@
+"""Everything of transfers that does I/O."""

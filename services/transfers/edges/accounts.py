@@ -1,0 +1,238 @@
+"""Accounts of mentors and students: as the directory sends them, one by one and as lists."""
+
+from typing import Annotated, TypeVar, assert_never
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from services.chassis.auth import Principal
+from services.chassis.commands import CommandRequest, Decision, check_if_match
+from services.chassis.http import Instant, Limit, Page, command_request, decode_cursor, encode_cursor, require
+from services.chassis.refusal import Forbidden, NotFound
+from services.transfers.domain import change_capacity, enrol_student, register_mentor, update_student
+from services.transfers.domain.change_capacity import ChangeCapacity
+from services.transfers.domain.enrol_student import EnrolStudent
+from services.transfers.domain.mentor import NotRegistered, Registered
+from services.transfers.domain.register_mentor import RegisterMentor
+from services.transfers.domain.student import Enrolled, NotEnrolled
+from services.transfers.domain.update_student import UpdateStudent
+from services.transfers.edges import mentor_emails
+from services.transfers.edges.office import STAFF, Office
+from services.transfers.edges.shapes import (
+    EnrolledAccount,
+    MentorAccount,
+    MentorAnswer,
+    NewCapacity,
+    StudentAnswer,
+    StudentItem,
+)
+from services.transfers.edges.store import Work
+from services.transfers.views import mentor_list, student_list
+
+Account = TypeVar("Account", MentorAnswer, StudentAnswer)
+Search = Annotated[str | None, Query(max_length=100, description="Part of a name or of an e-mail.")]
+Cursor = Annotated[str | None, Query(max_length=1_000)]
+AsOf = Annotated[Instant | None, Query(description="As it was at this instant.")]
+
+
+def mentor_routes(office: Office) -> APIRouter:
+    router = APIRouter(tags=["mentors"])
+
+    @router.put("/mentors/{mentor_id}", responses={200: {"model": MentorAnswer}, 201: {"model": MentorAnswer}})
+    def put_mentor(
+        mentor_id: UUID,
+        body: MentorAccount,
+        request: Annotated[CommandRequest, command_request("directory", "support")],
+    ) -> Response:
+        """Registers or updates a mentor's account; the same account again changes nothing."""
+
+        def attempt() -> Decision:
+            work = Work(office.store)
+            before = work.mentor(mentor_id)
+            check_if_match(request, work.loaded_version(mentor_id))
+            work.decided(mentor_id, register_mentor.decide(RegisterMentor(body.profile(), body.capacity), before))
+
+            def claim(connection: Connection[DictRow]) -> None:
+                mentor_emails.claim(connection, mentor_id, body.email)
+
+            return Decision(
+                changes=work.changes(),
+                answer=lambda: _mentor(work, mentor_id).model_dump(),
+                status=201 if isinstance(before, NotRegistered) else 200,
+                also=claim if _email_changes(before, body.email) else None,
+            )
+
+        return office.commands.execute(request, attempt)
+
+    @router.put("/mentors/{mentor_id}/capacity", responses={200: {"model": MentorAnswer}})
+    def put_capacity(
+        mentor_id: UUID,
+        body: NewCapacity,
+        request: Annotated[CommandRequest, command_request("mentor", "support", "directory")],
+        person: Annotated[Principal, require("mentor", "support", "directory")],
+    ) -> Response:
+        """T12: the capacity goes to 0 before a pause, and is raised again before the return."""
+
+        def attempt() -> Decision:
+            work = Work(office.store)
+            mentor = work.registered(mentor_id)
+            office.refuse_other_mentors(person, mentor_id)
+            check_if_match(request, work.loaded_version(mentor_id))
+            work.decided(mentor_id, change_capacity.decide(ChangeCapacity(body.capacity), mentor))
+            return Decision(work.changes(), lambda: _mentor(work, mentor_id).model_dump())
+
+        with office.locks.held(mentor_id):
+            return office.commands.execute(request, attempt)
+
+    @router.get("/mentors")
+    def mentors(
+        _: Annotated[Principal, require(*STAFF)],
+        search: Search = None,
+        path: Annotated[str | None, Query(max_length=120)] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Page[MentorAnswer]:
+        """For the school's staff only: mentors find each other by exact e-mail (T15)."""
+        with office.database.connection() as connection:
+            rows = mentor_list.page(connection, search=search, path=path, after=_after(cursor), limit=limit + 1)
+        items = [MentorAnswer.model_validate(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items=items, next_cursor=_next(items[-1].name, items[-1].mentor_id) if more else None)
+
+    @router.get("/mentors/me")
+    def own_mentor(response: Response, person: Annotated[Principal, require("mentor")]) -> MentorAnswer:
+        """The signed-in mentor's own account."""
+        return _with_etag(response, _mentor(Work(office.store), office.own_mentor_id(person)))
+
+    @router.get("/mentors/{mentor_id}")
+    def mentor(
+        mentor_id: UUID,
+        response: Response,
+        person: Annotated[Principal, require("mentor", "student", *STAFF)],
+        as_of: AsOf = None,
+    ) -> MentorAnswer:
+        """For the mentor, their students, and the school's staff."""
+        office.refuse_other_mentors(person, mentor_id)
+        if person.role == "student":
+            _refuse_unless_own_mentor(office, person, mentor_id)
+        return _with_etag(response, _mentor(Work(office.store, as_of=as_of), mentor_id))
+
+    return router
+
+
+def student_routes(office: Office) -> APIRouter:
+    router = APIRouter(tags=["students"])
+
+    @router.put("/students/{student_id}", responses={200: {"model": StudentAnswer}, 201: {"model": StudentAnswer}})
+    def put_student(
+        student_id: UUID,
+        body: EnrolledAccount,
+        request: Annotated[CommandRequest, command_request("directory", "support")],
+    ) -> Response:
+        """Enrols a student, with a place at their first mentor's; later, updates the account and nothing else."""
+
+        def attempt() -> Decision:
+            work = Work(office.store)
+            work.load(student_id, body.mentor_id)
+            before = work.student(student_id)
+            check_if_match(request, work.loaded_version(student_id))
+            match before:
+                case NotEnrolled():
+                    enrol = EnrolStudent(student_id, body.profile(), body.mentor_id, request.context.now)
+                    work.decided_together(enrol_student.decide(enrol, work.mentor(body.mentor_id)))
+                case Enrolled():
+                    work.decided(student_id, update_student.decide(UpdateStudent(body.profile()), before))
+                case _:
+                    assert_never(before)
+            return Decision(
+                changes=work.changes(),
+                answer=lambda: _student(work, student_id).model_dump(),
+                status=201 if isinstance(before, NotEnrolled) else 200,
+            )
+
+        with office.locks.held(body.mentor_id):
+            return office.commands.execute(request, attempt)
+
+    @router.get("/students")
+    def students(
+        person: Annotated[Principal, require("mentor", *STAFF)],
+        mentor_id: UUID | None = None,
+        search: Search = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Page[StudentItem]:
+        """A mentor sees their own students; the school's staff sees all, or those of `mentor_id`."""
+        if person.role == "mentor":
+            mentor_id = mentor_id or office.own_mentor_id(person)
+            office.refuse_other_mentors(person, mentor_id)
+        with office.database.connection() as connection:
+            rows = student_list.page(
+                connection, mentor_id=mentor_id, search=search, after=_after(cursor), limit=limit + 1
+            )
+        items = [StudentItem.model_validate(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(items=items, next_cursor=_next(items[-1].name, items[-1].student_id) if more else None)
+
+    @router.get("/students/me")
+    def own_student(response: Response, person: Annotated[Principal, require("student")]) -> StudentAnswer:
+        """The signed-in student's own account."""
+        student_id = office.student_id_of(person.email)
+        if student_id is None:
+            raise NotFound("student_unknown", "Cet étudiant n'a pas de compte.", "This student has no account.")
+        return _with_etag(response, _student(Work(office.store), student_id))
+
+    @router.get("/students/{student_id}")
+    def student(
+        student_id: UUID,
+        response: Response,
+        person: Annotated[Principal, require("mentor", "student", *STAFF)],
+        as_of: AsOf = None,
+    ) -> StudentAnswer:
+        """For the student, their mentors, and the school's staff."""
+        work = Work(office.store, as_of=as_of)
+        found = work.enrolled(student_id)
+        office.refuse_strangers(person, found)
+        if person.role == "student" and found.profile.email.casefold() != person.email.casefold():
+            raise Forbidden(
+                "forbidden", "Vous ne pouvez voir que votre propre dossier.", "You can only see your own file."
+            )
+        return _with_etag(response, _student(work, student_id))
+
+    return router
+
+
+def _mentor(work: Work, mentor_id: UUID) -> MentorAnswer:
+    return MentorAnswer.of(mentor_id, work.registered(mentor_id), work.version(mentor_id))
+
+
+def _student(work: Work, student_id: UUID) -> StudentAnswer:
+    student = work.enrolled(student_id)
+    mentor = work.mentor(student.mentor_id)
+    name = mentor.profile.name if isinstance(mentor, Registered) else None
+    return StudentAnswer.of(student_id, student, work.version(student_id), mentor_name=name)
+
+
+def _with_etag(response: Response, answer: Account) -> Account:
+    response.headers["ETag"] = f'"{answer.version}"'
+    return answer
+
+
+def _email_changes(before: NotRegistered | Registered, email: str) -> bool:
+    return isinstance(before, NotRegistered) or before.profile.email != email
+
+
+def _refuse_unless_own_mentor(office: Office, person: Principal, mentor_id: UUID) -> None:
+    student_id = office.student_id_of(person.email)
+    if student_id is None or Work(office.store).enrolled(student_id).mentor_id != mentor_id:
+        raise Forbidden("forbidden", "Ce n'est pas votre mentor.", "This is not your mentor.")
+
+
+def _after(cursor: str | None) -> tuple[str, UUID] | None:
+    position = decode_cursor(cursor)
+    return None if position is None else (str(position.get("name", "")), UUID(str(position.get("id", UUID(int=0)))))
+
+
+def _next(name: str, last_id: UUID) -> str:
+    return encode_cursor({"name": name, "id": last_id})

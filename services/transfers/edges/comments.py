@@ -1,0 +1,74 @@
+"""Private comments: for the student's mentors and support, never for students."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from services.chassis.auth import Principal
+from services.chassis.commands import CommandRequest, Decision, check_if_match
+from services.chassis.http import Limit, Page, command_request, decode_cursor, encode_cursor, require
+from services.chassis.ids import new_id
+from services.transfers.domain import add_comment
+from services.transfers.domain.add_comment import AddComment
+from services.transfers.edges.office import Office
+from services.transfers.edges.shapes import CommentAnswer, NewComment
+from services.transfers.edges.store import Work
+
+
+def comment_routes(office: Office) -> APIRouter:
+    router = APIRouter(tags=["comments"])
+
+    @router.get("/students/{student_id}/comments")
+    def comments(
+        student_id: UUID,
+        person: Annotated[Principal, require("mentor", "support")],
+        cursor: Annotated[str | None, Query(max_length=1_000)] = None,
+        limit: Limit = 50,
+    ) -> Page[CommentAnswer]:
+        """The newest first; none is ever changed or removed."""
+        student = Work(office.store).enrolled(student_id)
+        office.refuse_strangers(person, student)
+        position = decode_cursor(cursor) or {}
+        until = position.get("until")
+        end = min(until, len(student.comments)) if isinstance(until, int) and until > 0 else len(student.comments)
+        begin = max(0, end - limit)
+        return Page(
+            items=[CommentAnswer.of(comment) for comment in reversed(student.comments[begin:end])],
+            next_cursor=encode_cursor({"until": begin}) if begin > 0 else None,
+        )
+
+    @router.post("/students/{student_id}/comments", status_code=201, responses={201: {"model": CommentAnswer}})
+    def comment(
+        student_id: UUID,
+        body: NewComment,
+        request: Annotated[CommandRequest, command_request("mentor", "support")],
+        person: Annotated[Principal, require("mentor", "support")],
+    ) -> Response:
+        """T10, T14: a comment, or a hand-over comment with all its parts."""
+        comment_id = new_id()
+
+        def attempt() -> Decision:
+            work = Work(office.store)
+            student = work.enrolled(student_id)
+            office.refuse_strangers(person, student)
+            check_if_match(request, work.loaded_version(student_id))
+            command = AddComment(
+                comment_id=comment_id,
+                author=person.actor,
+                author_name=person.name,
+                now=request.context.now,
+                **body.model_dump(),
+            )
+            [added] = add_comment.decide(command, student)
+            work.decided(student_id, [added])
+            version = work.version(student_id)
+            return Decision(
+                changes=work.changes(),
+                answer=lambda: CommentAnswer.of(added).model_dump() | {"student_id": student_id, "version": version},
+                status=201,
+            )
+
+        return office.commands.execute(request, attempt)
+
+    return router

@@ -1,0 +1,100 @@
+"""Transfers: the check and the deed."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from services.chassis.auth import Principal
+from services.chassis.commands import CommandRequest, Decision, check_if_match
+from services.chassis.http import command_request, require
+from services.chassis.refusal import Refused
+from services.transfers.domain import transfer_student
+from services.transfers.domain.check_transfer import diagnose
+from services.transfers.domain.mentor import Mentor, NotRegistered
+from services.transfers.domain.student import StudentTransferred
+from services.transfers.domain.transfer_student import TransferStudent
+from services.transfers.edges.office import Office
+from services.transfers.edges.shapes import CheckAnswer, DiagnosisAnswer, NewTransfer, TransferAnswer, TransferTo
+from services.transfers.edges.store import Work
+
+
+def transfer_routes(office: Office) -> APIRouter:
+    router = APIRouter(tags=["transfers"])
+
+    @router.post("/students/{student_id}/transfer/check")
+    def check_transfer(
+        student_id: UUID,
+        body: TransferTo,
+        request: Annotated[CommandRequest, command_request("mentor", "support")],
+        person: Annotated[Principal, require("mentor", "support")],
+    ) -> CheckAnswer:
+        """T18: the four diagnoses at once. Nothing is written, and nothing told of the mentor but these."""
+        to_mentor_id = office.mentor_id_of(body.mentor_email)
+        work = Work(office.store)
+        student = work.enrolled(student_id)
+        office.refuse_strangers(person, student, only_current=True)
+        replacement = _replacement(work, to_mentor_id)
+        if to_mentor_id == student.mentor_id:
+            raise transfer_student.same_mentor()
+        diagnoses = diagnose(student, replacement, returns=to_mentor_id in student.lenders)
+        return CheckAnswer(
+            student_id=student_id,
+            possible=all(diagnosis.passed for diagnosis in diagnoses),
+            diagnoses=[
+                DiagnosisAnswer.model_validate(
+                    {
+                        "code": diagnosis.code,
+                        "passed": diagnosis.passed,
+                        "message": diagnosis.fr if request.language == "fr" else diagnosis.en,
+                    }
+                )
+                for diagnosis in diagnoses
+            ],
+        )
+
+    @router.post("/students/{student_id}/transfer", status_code=201, responses={201: {"model": TransferAnswer}})
+    def transfer(
+        student_id: UUID,
+        body: NewTransfer,
+        request: Annotated[CommandRequest, command_request("mentor", "support")],
+        person: Annotated[Principal, require("mentor", "support")],
+    ) -> Response:
+        """T3: at once, or refused with what is wrong in `errors`."""
+        to_mentor_id = office.mentor_id_of(body.mentor_email)
+
+        def attempt() -> Decision:
+            work = Work(office.store)
+            work.load(student_id, *([to_mentor_id] if to_mentor_id else []))
+            student = work.enrolled(student_id)
+            office.refuse_strangers(person, student, only_current=True)
+            check_if_match(request, work.loaded_version(student_id))
+            if body.absence_id is not None:
+                raise Refused("absence_unknown", "Cette absence n'existe pas.", "There is no such absence.")
+            command = TransferStudent(
+                student_id=student_id,
+                to_mentor_id=to_mentor_id,
+                now=request.context.now,
+                by_support=person.role == "support",
+                kind=body.kind,
+                absence_id=body.absence_id,
+            )
+            decided = transfer_student.decide(command, student, _replacement(work, to_mentor_id))
+            work.decided_together(decided)
+            [done] = [event for _, event in decided if isinstance(event, StudentTransferred)]
+            version = work.version(student_id)
+            return Decision(
+                changes=work.changes(),
+                answer=lambda: TransferAnswer.of(student_id, done, version).model_dump(),
+                status=201,
+            )
+
+        giving = Work(office.store).enrolled(student_id).mentor_id
+        with office.locks.held(giving, to_mentor_id):
+            return office.commands.execute(request, attempt)
+
+    return router
+
+
+def _replacement(work: Work, mentor_id: UUID | None) -> Mentor:
+    return NotRegistered() if mentor_id is None else work.mentor(mentor_id)

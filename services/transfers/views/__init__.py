@@ -1,0 +1,1 @@
+"""The lists of mentors and students, fed by our own published events."""

@@ -1,0 +1,61 @@
+"""The list of mentors, for those who may see it (T15: mentors may not)."""
+
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from relais_contracts import CloudEvent
+from relais_contracts import transfers as contract
+
+PUT = """
+INSERT INTO mentor_list (mentor_id, email, name, capacity, paths, projects, timezone, version)
+VALUES (%(mentor_id)s, %(email)s, %(name)s, %(capacity)s, %(paths)s, %(projects)s, %(timezone)s, %(version)s)
+ON CONFLICT (mentor_id) DO UPDATE SET email = excluded.email, name = excluded.name, capacity = excluded.capacity,
+    paths = excluded.paths, projects = excluded.projects, timezone = excluded.timezone, version = excluded.version
+"""
+SET_CAPACITY = "UPDATE mentor_list SET capacity = %s, version = %s WHERE mentor_id = %s"
+LIST = """
+SELECT m.mentor_id, m.email, m.name, m.capacity, m.paths, m.projects, m.timezone, m.version,
+    (SELECT count(*) FROM student_list AS s WHERE s.mentor_id = m.mentor_id) AS students
+FROM mentor_list AS m
+WHERE (%(search)s::text IS NULL OR m.name ILIKE %(search)s OR m.email ILIKE %(search)s)
+    AND (%(path)s::text IS NULL OR %(path)s = ANY(m.paths))
+    AND (%(after_name)s::text IS NULL OR (m.name, m.mentor_id) > (%(after_name)s, %(after_id)s::uuid))
+ORDER BY m.name, m.mentor_id LIMIT %(limit)s
+"""
+
+
+def on_profile(connection: Connection[DictRow], event: CloudEvent) -> None:
+    assert isinstance(event.data, contract.MentorProfile)
+    row = event.data.model_dump() | {"version": event.sequence}
+    connection.execute(PUT, row | {"paths": list(event.data.paths), "projects": list(event.data.projects)})
+
+
+def on_capacity(connection: Connection[DictRow], event: CloudEvent) -> None:
+    assert isinstance(event.data, contract.MentorCapacityChanged)
+    connection.execute(SET_CAPACITY, (event.data.capacity, event.sequence, event.data.mentor_id))
+
+
+def page(
+    connection: Connection[DictRow],
+    *,
+    search: str | None,
+    path: str | None,
+    after: tuple[str, UUID] | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Mentors by name. `search`: part of a name or an e-mail."""
+    after_name, after_id = after or (None, None)
+    return connection.execute(
+        LIST,
+        {"search": containing(search), "path": path, "after_name": after_name, "after_id": after_id, "limit": limit},
+    ).fetchall()
+
+
+def containing(search: str | None) -> str | None:
+    """A LIKE pattern for texts that contain `search` as it was typed."""
+    if not search:
+        return None
+    return "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"

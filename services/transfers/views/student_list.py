@@ -1,0 +1,81 @@
+"""The list of students, by mentor or by part of a name."""
+
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from relais_contracts import CloudEvent
+from relais_contracts import transfers as contract
+from services.transfers.views.mentor_list import containing
+
+ENROL = """
+INSERT INTO student_list
+    (student_id, email, name, path, project, funding, training_day, language, mentor_id, enrolled_at, version)
+VALUES (%(student_id)s, %(email)s, %(name)s, %(path)s, %(project)s, %(funding)s, %(training_day)s, %(language)s,
+    %(mentor_id)s, %(enrolled_at)s, %(version)s)
+ON CONFLICT (student_id) DO NOTHING
+"""
+UPDATE = """
+UPDATE student_list SET email = %(email)s, name = %(name)s, path = %(path)s, project = %(project)s,
+    funding = %(funding)s, training_day = %(training_day)s, language = %(language)s, version = %(version)s
+WHERE student_id = %(student_id)s
+"""
+TRANSFER = "UPDATE student_list SET mentor_id = %s, version = %s WHERE student_id = %s"
+LIST = """
+SELECT student_id, email, name, path, project, funding, training_day, language, mentor_id, enrolled_at, version
+FROM student_list
+WHERE (%(mentor_id)s::uuid IS NULL OR mentor_id = %(mentor_id)s)
+    AND (%(search)s::text IS NULL OR name ILIKE %(search)s OR email ILIKE %(search)s)
+    AND (%(after_name)s::text IS NULL OR (name, student_id) > (%(after_name)s, %(after_id)s::uuid))
+ORDER BY name, student_id LIMIT %(limit)s
+"""
+BY_EMAIL = "SELECT student_id FROM student_list WHERE lower(email) = lower(%s) ORDER BY enrolled_at DESC LIMIT 1"
+
+
+def on_enrolled(connection: Connection[DictRow], event: CloudEvent) -> None:
+    assert isinstance(event.data, contract.StudentEnrolled)
+    connection.execute(ENROL, event.data.model_dump() | {"version": event.sequence} | _day(event.data))
+
+
+def on_updated(connection: Connection[DictRow], event: CloudEvent) -> None:
+    assert isinstance(event.data, contract.StudentUpdated)
+    connection.execute(UPDATE, event.data.model_dump() | {"version": event.sequence} | _day(event.data))
+
+
+def on_transferred(connection: Connection[DictRow], event: CloudEvent) -> None:
+    assert isinstance(event.data, contract.StudentTransferred)
+    connection.execute(TRANSFER, (event.data.to_mentor_id, event.sequence, event.data.student_id))
+
+
+def page(
+    connection: Connection[DictRow],
+    *,
+    mentor_id: UUID | None,
+    search: str | None,
+    after: tuple[str, UUID] | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Students by name. `search`: part of a name or an e-mail."""
+    after_name, after_id = after or (None, None)
+    return connection.execute(
+        LIST,
+        {
+            "mentor_id": mentor_id,
+            "search": containing(search),
+            "after_name": after_name,
+            "after_id": after_id,
+            "limit": limit,
+        },
+    ).fetchall()
+
+
+def student_by_email(connection: Connection[DictRow], email: str) -> UUID | None:
+    row = connection.execute(BY_EMAIL, (email,)).fetchone()
+    return None if row is None else row["student_id"]
+
+
+def _day(profile: contract.StudentProfile) -> dict[str, str | None]:
+    """Left out of the model's dump where there is none."""
+    return {"training_day": profile.training_day}
