@@ -91,6 +91,7 @@ class ServerProcess:
         self._log_start = log.stat().st_size if log.exists() else 0
         self._watchdog = watchdog
         self._stop_signal = stop_signal
+        self._forgotten = False
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", ANNOUNCE, stop_signal, *arguments],
@@ -109,7 +110,10 @@ class ServerProcess:
         return self._process.pid
 
     def alive(self) -> bool:
-        return self._process.poll() is None
+        if self._process.poll() is None:
+            return True
+        self._reaped()
+        return False
 
     def output(self) -> str:
         """What this process has written so far."""
@@ -159,7 +163,10 @@ class ServerProcess:
             self._process.send_signal(number)
 
     def _reaped(self) -> None:
-        self._watchdog.forget(self.pid)
+        """The process id may now be given to another program, which the watchdog must not end."""
+        if not self._forgotten:
+            self._forgotten = True
+            self._watchdog.forget(self.pid)
 
 
 def end_leftover(pid_file: Path, marker: str) -> None:
