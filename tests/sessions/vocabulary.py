@@ -155,8 +155,7 @@ def correct(
     *,
     why: str = "Vu avec l’étudiant.",
     cause: Cause | None = None,
-    note: str | None = None,
     recoverable: bool | None = None,
     on: datetime = START + DAY,
 ) -> CorrectSession:
-    return CorrectSession(status, why, on, reason, cause, note, recoverable, EVENT_ID)
+    return CorrectSession(status, why, on, reason, cause, recoverable, EVENT_ID)

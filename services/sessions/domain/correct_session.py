@@ -21,7 +21,7 @@ from services.sessions.domain.session import Cancelled, Session, fold, status_of
 class CorrectSession:
     """From now on the session counts as ``status``, because of ``why``.
 
-    ``note`` is what the student reads with « Autre »: by default the note that was there, else ``why``.
+    With « Autre » the student goes on reading the note that was there; where there was none, ``why`` is it.
     ``corrects_event_id`` is the event whose outcome no longer holds.
     """
 
@@ -30,7 +30,6 @@ class CorrectSession:
     now: datetime
     reason: Reason | None = None
     cause: Cause | None = None
-    note: str | None = None
     recoverable: bool | None = None
     corrects_event_id: UUID | None = None
 
@@ -117,13 +116,10 @@ def _recoverable(command: CorrectSession) -> bool | None:
 
 
 def _note(command: CorrectSession, before: Cancelled | None) -> str | None:
-    if command.status is not Status.CANCELLED:
-        return None
-    given = (command.note or "").strip() or None
     if command.reason is not Reason.OTHER:
-        return given
+        return None
     kept = before.note if before is not None and before.reason is Reason.OTHER else None
-    return given or kept or command.why.strip()
+    return kept or command.why.strip()
 
 
 def _notice_at(command: CorrectSession, before: Cancelled | None) -> datetime | None:

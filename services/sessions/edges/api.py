@@ -1,0 +1,166 @@
+"""The routes of the service *sessions*."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+
+from services.chassis.auth import Principal
+from services.chassis.clock import Clock
+from services.chassis.commands import CommandRequest
+from services.chassis.event_store import Recorded
+from services.chassis.http import (
+    DEFAULT_LIMIT,
+    Limit,
+    Page,
+    command_request,
+    decode_cursor,
+    encode_cursor,
+    require,
+)
+from services.chassis.problem import language_of
+from services.sessions.domain.cancel_session import CancelSession
+from services.sessions.domain.cancellation_reasons import reasons_for
+from services.sessions.domain.complete_session import CompleteSession
+from services.sessions.domain.events import Status
+from services.sessions.domain.reschedule_session import RescheduleSession
+from services.sessions.edges.bodies import (
+    Cancellation,
+    Completion,
+    Correction,
+    Import,
+    Imported,
+    NewSession,
+    ReasonView,
+    RecordedEvent,
+    Reschedule,
+    SessionView,
+    When,
+    reason_view,
+    session_body,
+)
+from services.sessions.edges.cursor import position_after
+from services.sessions.edges.handling import SessionHandling
+from services.sessions.edges.importing import SessionImport
+from services.sessions.edges.publish import published
+from services.sessions.views.sessions_list import Filter, SessionsList
+
+Anybody = Annotated[Principal, require()]
+Planner = Annotated[CommandRequest, command_request("mentor", "support", "directory")]
+Mentor = Annotated[CommandRequest, command_request("mentor", "support")]
+Support = Annotated[CommandRequest, command_request("support")]
+Importer = Annotated[CommandRequest, command_request("support", "directory")]
+AsOf = Annotated[When | None, Query(description="As it stood at this instant; by default, now.")]
+
+
+def create_router(
+    handling: SessionHandling, importing: SessionImport, sessions: SessionsList, clock: Clock
+) -> APIRouter:
+    """Everything below ``/api/sessions``."""
+    router = APIRouter(prefix="/sessions", tags=["sessions"])
+
+    @router.post("", status_code=201, response_model=SessionView)
+    def schedule_session(body: NewSession, request: Planner) -> Response:
+        """Plan a session; a start in the past documents one afterwards."""
+        return handling.schedule(request, body)
+
+    @router.post("/import", response_model=Imported)
+    def import_sessions(body: Import, request: Importer) -> Response:
+        """Take in many sessions with what has become of them: all rows, or none."""
+        return importing.run(request, body)
+
+    @router.get("")
+    def list_sessions(
+        _: Anybody,
+        mentor_id: UUID | None = None,
+        student_id: UUID | None = None,
+        from_: Annotated[When | None, Query(alias="from", description="Earliest start, included.")] = None,
+        to: Annotated[When | None, Query(description="Latest start, not included.")] = None,
+        status: Status | None = None,
+        as_of: AsOf = None,
+        cursor: str | None = None,
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Page[SessionView]:
+        """Sessions by their start."""
+        wanted = Filter(
+            mentor_id=mentor_id,
+            student_id=student_id,
+            from_=from_,
+            to=to,
+            status=status.value if status else None,
+            as_of=as_of,
+            after=position_after(decode_cursor(cursor)),
+        )
+        rows = sessions.page(wanted, limit + 1)
+        more, last = len(rows) > limit, rows[:limit][-1:]
+        return Page(
+            items=[SessionView.model_validate(row) for row in rows[:limit]],
+            next_cursor=encode_cursor({"starts_at": last[0]["starts_at"], "id": last[0]["session_id"]})
+            if more
+            else None,
+        )
+
+    @router.get("/{session_id}", response_model=SessionView)
+    def get_session(_: Anybody, session_id: UUID, response: Response, as_of: AsOf = None) -> dict[str, Any]:
+        """A session, at its latest version."""
+        loaded = handling.load(session_id, as_of=as_of)
+        response.headers["ETag"] = f'"{loaded.version}"'
+        return session_body(session_id, loaded.session, loaded.version)
+
+    @router.get("/{session_id}/history")
+    def session_history(_: Anybody, session_id: UUID, as_of: AsOf = None) -> Page[RecordedEvent]:
+        """All events of a session, in order."""
+        return Page(items=[_event(recorded) for recorded in handling.load(session_id, as_of=as_of).recorded])
+
+    @router.get("/{session_id}/cancellation-reasons")
+    def cancellation_reasons(
+        _: Anybody,
+        session_id: UUID,
+        notice_at: Annotated[
+            When | None, Query(description="When the student told the mentor; by default, now.")
+        ] = None,
+        accept_language: Annotated[str | None, Header(include_in_schema=False)] = None,
+    ) -> Page[ReasonView]:
+        """All four reasons: which are offered, why the others are not, and what each will do."""
+        language: Literal["fr", "en"] = language_of(accept_language)
+        loaded = handling.load(session_id)
+        offered = reasons_for(loaded.session, notice_at=notice_at, now=clock.now())
+        return Page(items=[reason_view(one, language) for one in offered])
+
+    @router.post("/{session_id}/cancellation", response_model=SessionView)
+    def cancel_session(session_id: UUID, body: Cancellation, request: Mentor) -> Response:
+        """Cancel for one of the four reasons (S2 to S6)."""
+        command = CancelSession(body.reason, request.context.now, body.notice_at, body.cause, body.note)
+        return handling.change(request, session_id, command)
+
+    @router.post("/{session_id}/reschedule", response_model=SessionView)
+    def reschedule_session(session_id: UUID, body: Reschedule, request: Mentor) -> Response:
+        """Move to another date without cancelling (S9)."""
+        command = RescheduleSession(body.starts_at, body.requested_by, request.context.now)
+        return handling.change(request, session_id, command)
+
+    @router.post("/{session_id}/completion", response_model=SessionView)
+    def complete_session(session_id: UUID, request: Mentor, body: Completion | None = None) -> Response:
+        """The session was held."""
+        return handling.change(request, session_id, CompleteSession(request.context.now))
+
+    @router.post("/{session_id}/correction", response_model=SessionView)
+    def correct_session(session_id: UUID, body: Correction, request: Support) -> Response:
+        """Correct a wrong status, with a new event; by support."""
+        return handling.correct(request, session_id, body)
+
+    return router
+
+
+def _event(recorded: Recorded) -> RecordedEvent:
+    data = published(recorded)
+    return RecordedEvent(
+        event_id=recorded.event_id,
+        type=data.ce_type,
+        version=recorded.version,
+        recorded_at=recorded.recorded_at,
+        actor=recorded.actor,
+        correlation_id=recorded.correlation_id,
+        causation_id=recorded.causation_id,
+        data=data.model_dump(mode="json"),
+    )

@@ -1,0 +1,77 @@
+"""Builds the service *sessions*; nothing else does."""
+
+from collections.abc import Mapping
+
+from relais_contracts import sessions as own_events
+from relais_contracts import transfers as foreign_events
+from services.chassis.auth import Authenticator
+from services.chassis.clock import clock_for
+from services.chassis.commands import Commands
+from services.chassis.database import Database
+from services.chassis.event_store import EventStore
+from services.chassis.http import create_api
+from services.chassis.inbox import Inbox
+from services.chassis.kafka import KafkaConnection
+from services.chassis.relay import Relay
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+from services.sessions.domain.events import EVENT_TYPES
+from services.sessions.edges.api import create_router
+from services.sessions.edges.handling import SessionHandling
+from services.sessions.edges.importing import SessionImport
+from services.sessions.edges.publish import SOURCE, publish
+from services.sessions.reactions.on_student_transferred import on_student_transferred
+from services.sessions.views import directory, sessions_list
+
+NAME = "sessions"
+
+
+def build(settings: Settings) -> Service:
+    """The service with its API, its relay and its inbox, on the servers that ``settings`` name."""
+    clock = clock_for(settings.sandbox_clock_file)
+    database = Database(
+        settings.database_url_for(NAME),
+        application_name=f"relais-{NAME}",
+        max_connections=settings.database_max_connections,
+    )
+    store = EventStore(database, NAME, EVENT_TYPES)
+    kafka = KafkaConnection(settings)
+    relay = Relay(service=NAME, database=database, store=store, publish=publish, kafka=kafka, source=SOURCE)
+    store.on_appended = relay.wake
+
+    people = directory.Directory(database)
+    commands = Commands(store)
+    router = create_router(
+        SessionHandling(commands, store, people),
+        SessionImport(commands, store, people, settings.timezone),
+        sessions_list.SessionsList(database),
+        clock,
+    )
+
+    def ready() -> Mapping[str, str]:
+        with database.connection() as connection:
+            connection.execute("SELECT 1")
+        return {"database": "ok"}
+
+    api = create_api(
+        "Relais: sessions",
+        service=NAME,
+        auth=Authenticator.from_settings(settings),
+        routers=[router],
+        ready=ready,
+        clock=clock,
+    )
+    inbox = Inbox(
+        consumer=NAME,
+        topics=[own_events.TOPIC, foreign_events.TOPIC],
+        database=database,
+        kafka=kafka,
+        reactions={
+            **sessions_list.REACTIONS,
+            **directory.REACTIONS,
+            foreign_events.StudentTransferred.ce_type: (on_student_transferred(store, clock),),
+        },
+        before_writes=store.lock_for_append,
+        after_commit=relay.wake,
+    )
+    return Service(NAME, api=api, relay=relay, inboxes=[inbox], close=database.close)

@@ -1,0 +1,172 @@
+"""The list of sessions, filtered by mentor, student, time and status, as it is or as of an earlier instant.
+
+Fed from ``relais.sessions``: each event closes a session's present row and opens the next, so that the list can be read
+as it stood at any instant.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from relais_contracts import CloudEvent
+from relais_contracts import sessions as contract
+from services.chassis.database import Database
+from services.chassis.effects import Reaction
+
+OPEN_FIRST = """
+INSERT INTO sessions_list (session_id, version, student_id, mentor_id, starts_at, duration_minutes, timezone, path,
+    status, valid_from)
+VALUES (%(session_id)s, %(version)s, %(student_id)s, %(mentor_id)s, %(starts_at)s, %(duration_minutes)s, %(timezone)s,
+    %(path)s, 'scheduled', %(at)s)
+"""
+
+# What an event does not say goes on as it was; status, reason, cause and note are always said.
+OPEN_NEXT = """
+WITH closed AS (
+    UPDATE sessions_list SET valid_to = greatest(valid_from, %(at)s)
+    WHERE session_id = %(session_id)s AND valid_to IS NULL
+    RETURNING *
+)
+INSERT INTO sessions_list (session_id, version, student_id, mentor_id, starts_at, duration_minutes, timezone, path,
+    status, reason, recoverable, cause, note, valid_from)
+SELECT session_id, %(version)s::bigint, student_id, coalesce(%(mentor_id)s, mentor_id),
+    coalesce(%(starts_at)s, starts_at), duration_minutes, timezone, path, %(status)s, %(reason)s::text,
+    %(recoverable)s::boolean, %(cause)s::text,
+    CASE WHEN %(keeps_note)s AND reason = 'other' THEN coalesce(note, %(note)s::text) ELSE %(note)s::text END, valid_to
+FROM closed
+"""
+
+# One filter each: null lets everything pass.
+LIST = """
+SELECT session_id, student_id, mentor_id, starts_at, duration_minutes, timezone, path, status, reason, recoverable,
+    cause, note, version
+FROM sessions_list
+WHERE (%(mentor_id)s::uuid IS NULL OR mentor_id = %(mentor_id)s)
+  AND (%(student_id)s::uuid IS NULL OR student_id = %(student_id)s)
+  AND (%(from)s::timestamptz IS NULL OR starts_at >= %(from)s)
+  AND (%(to)s::timestamptz IS NULL OR starts_at < %(to)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(after_starts_at)s::timestamptz IS NULL OR (starts_at, session_id) > (%(after_starts_at)s, %(after_id)s::uuid))
+  AND CASE
+      WHEN %(as_of)s::timestamptz IS NULL THEN valid_to IS NULL
+      ELSE valid_from <= %(as_of)s AND (valid_to IS NULL OR valid_to > %(as_of)s)
+  END
+ORDER BY starts_at, session_id LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """``from_`` is included, ``to`` is not; None lets everything pass. ``after`` is where the page before ended."""
+
+    mentor_id: UUID | None = None
+    student_id: UUID | None = None
+    from_: datetime | None = None
+    to: datetime | None = None
+    status: str | None = None
+    as_of: datetime | None = None
+    after: tuple[datetime, UUID] | None = None
+
+
+class SessionsList:
+    """Answers from the view."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(self, wanted: Filter, limit: int) -> list[DictRow]:
+        """Up to ``limit`` sessions by their start."""
+        after_starts_at, after_id = wanted.after or (None, None)
+        with self._database.connection() as connection:
+            return connection.execute(
+                LIST,
+                {
+                    "mentor_id": wanted.mentor_id,
+                    "student_id": wanted.student_id,
+                    "from": wanted.from_,
+                    "to": wanted.to,
+                    "status": wanted.status,
+                    "as_of": wanted.as_of,
+                    "after_starts_at": after_starts_at,
+                    "after_id": after_id,
+                    "limit": limit,
+                },
+                prepare=False,  # So that it is planned for the filters that are given.
+            ).fetchall()
+
+
+def show(connection: Connection[DictRow], event: CloudEvent) -> None:
+    """Brings the session's row to the event."""
+    data = event.data
+    match data:
+        case contract.SessionScheduled():
+            connection.execute(
+                OPEN_FIRST,
+                {
+                    "session_id": data.session_id,
+                    "version": event.sequence,
+                    "student_id": data.student_id,
+                    "mentor_id": data.mentor_id,
+                    "starts_at": data.starts_at,
+                    "duration_minutes": data.duration_minutes,
+                    "timezone": data.timezone,
+                    "path": data.path,
+                    "at": event.time,
+                },
+            )
+        case contract.SessionRescheduled():
+            _open_next(connection, event, status="scheduled", starts_at=data.starts_at)
+        case contract.SessionReassigned():
+            _open_next(connection, event, status="scheduled", mentor_id=data.to_mentor_id)
+        case contract.SessionHeld():
+            _open_next(connection, event, status="held")
+        case contract.SessionCancelled():
+            _open_next(
+                connection,
+                event,
+                status="cancelled",
+                reason=data.reason,
+                recoverable=data.recoverable,
+                cause=data.cause,
+                note=data.note,
+            )
+        case contract.SessionCorrected():
+            with_note = data.reason == "other"
+            _open_next(
+                connection,
+                event,
+                status=data.status,
+                reason=data.reason,
+                recoverable=data.recoverable,
+                cause=data.cause,
+                keeps_note=with_note,
+                note=data.why if with_note else None,
+            )
+        case _:
+            raise TypeError(f"{event.type} is no event of a session")
+
+
+def _open_next(connection: Connection[DictRow], event: CloudEvent, *, status: str, **said: Any) -> None:
+    unsaid = {
+        "mentor_id": None,
+        "starts_at": None,
+        "reason": None,
+        "recoverable": None,
+        "cause": None,
+        "note": None,
+        "keeps_note": False,
+    }
+    opened = connection.execute(
+        OPEN_NEXT,
+        unsaid | {"session_id": event.subject, "version": event.sequence, "at": event.time, "status": status} | said,
+    )
+    if opened.rowcount != 1:
+        raise LookupError(f"session {event.subject} is not in the list, so {event.type} can't be shown")
+
+
+REACTIONS: Mapping[str, Sequence[Reaction]] = {published.ce_type: (show,) for published in contract.EVENTS}
