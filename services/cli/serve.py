@@ -42,7 +42,7 @@ def run(service: str, settings: Settings, only: Only | None = None) -> None:
 
 def module_of(service: str) -> str:
     """The module that builds the service; the local mail server, which is no service, has its own place."""
-    return "services.notifier.mailbox" if service == "mail" else f"services.{service}.main"
+    return "deploy.local.mail" if service == "mail" else f"services.{service}.main"
 
 
 def exists(service: str) -> bool:
