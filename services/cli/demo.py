@@ -17,7 +17,7 @@ from services.cli.import_ import import_files
 from services.cli.importing.cells import plain
 from services.cli.importing.running import Report
 from services.cli.importing.sending import NotSent
-from services.cli.running_stack import access_token
+from services.cli.running_stack import minted_token
 
 SEED = 20_260
 STUDENTS = 150
@@ -150,7 +150,7 @@ class _School:
 def load(settings: Settings, url: str) -> Report:
     """Writes the files into the data folder and imports them into the Relais at ``url``, as `relais import` would."""
     files = generate(settings.data_dir / "demo", now=datetime.now(UTC))
-    token = access_token(settings.data_dir, "directory", DIRECTORY)
+    token = minted_token(settings, "directory", DIRECTORY)
     report = import_files(files, url, token, settings)
     if report.problems:
         raise NotSent(f"L’école de démonstration n’a pas pu être importée : {report.problems[0]}")

@@ -1,6 +1,5 @@
 """`relais import FILE…`: people.csv, sessions.csv and .ics calendars into a running Relais."""
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from services.chassis.settings import Settings
+from services.cli.failing import FAILED, WRONG_USE, fail
 from services.cli.importing.calendars import HORIZON
 from services.cli.importing.running import Interrupted, Report, run_import
 from services.cli.importing.sending import NotSent, RunningRelais
-from services.cli.running_stack import access_token, url_of
+from services.cli.running_stack import access_token, settings_of_running, url_of
 
 IMPORTER = "import@example.org"
-FAILED = 1
-WRONG_USE = 2
 
 
 def command(
@@ -35,31 +33,25 @@ def command(
 
     A token is taken from RELAIS_TOKEN, else made by the local issuer of the data folder.
     """
-    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
-    errors = Console(stderr=True)
-    missing = [path for path in files if not path.is_file()]
+    missing = [str(path) for path in files if not path.is_file()]
     if missing:
-        listed = ", ".join(str(path) for path in missing)
-        errors.print(f"Introuvable : {listed}. Donnez le chemin de fichiers qui existent.", markup=False)
-        raise typer.Exit(WRONG_USE)
+        fail(f"Introuvable : {', '.join(missing)}.\nThere is no such file.", WRONG_USE)
+    settings = settings_of_running(data_dir)
     try:
-        address = url or url_of(settings.data_dir)
-        token = os.environ.get("RELAIS_TOKEN") or access_token(settings.data_dir, "directory", IMPORTER)
         report = import_files(
             files,
-            address,
-            token,
+            url or url_of(settings),
+            access_token(settings, "directory", IMPORTER),
             settings,
             skip_invalid=skip_invalid,
             horizon=timedelta(weeks=horizon_weeks),
-            console=None if json else errors,
+            console=None if json else Console(stderr=True),
         )
     except Interrupted as interrupted:
         report = interrupted.report
         report.written = False
     except NotSent as refusal:
-        errors.print(str(refusal), markup=False)
-        raise typer.Exit(FAILED) from refusal
+        fail(str(refusal))
     if json:
         typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
     else:

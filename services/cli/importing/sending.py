@@ -63,6 +63,7 @@ class RunningRelais:
         self._client = httpx.Client(
             base_url=url,
             timeout=TIMEOUT_S,
+            trust_env=False,
             headers={"Authorization": f"Bearer {token}", "Accept-Language": "fr", "Content-Type": "application/json"},
         )
 

@@ -13,7 +13,7 @@ from services.chassis.auth import Principal
 from services.chassis.database import Database
 from services.chassis.http import Instant, Limit, Page, decode_cursor, encode_cursor, require
 from services.chassis.refusal import NotFound
-from services.support.edges.other_services import OtherServices
+from services.support.edges.other_services import EVENTS_A_CALL, OtherServices
 from services.support.views import audit_log
 from services.support.views.audit_log import Search
 
@@ -104,6 +104,16 @@ def audit_router(database: Database, others: OtherServices) -> APIRouter:
             caused=[CausedEvent.model_validate(row) for row in caused],
             effects=Effects.model_validate(effects, from_attributes=True),
         )
+
+    @router.get("/effects")
+    def effects(
+        request: Request,
+        principal: Annotated[Principal, require("support")],
+        event_id: Annotated[list[UUID], Query(min_length=1, max_length=EVENTS_A_CALL)],
+    ) -> Effects:
+        """What billing, attendance and the notifier hold for these events, as far as it is there by now."""
+        found = others.effects_of(event_id, request.headers["authorization"])
+        return Effects.model_validate(found, from_attributes=True)
 
     return router
 

@@ -39,7 +39,7 @@ class OtherServicesOverHttp:
 
     def __init__(self, settings: Settings) -> None:
         self._urls = {service: settings.service_url(service) + path for service, (_, path) in RESOURCES.items()}
-        self._client = httpx.Client(timeout=TIMEOUT_S)
+        self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
         self._threads = ThreadPoolExecutor(max_workers=2 * len(RESOURCES), thread_name_prefix="support-asks")
 
     def close(self) -> None:

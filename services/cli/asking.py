@@ -1,0 +1,48 @@
+"""Asking the API of a running Relais, for commands that read."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import httpx
+
+from services.chassis.settings import Settings
+from services.cli.failing import fail
+from services.cli.running_stack import access_token, url_of
+
+TIMEOUT_S = 15.0
+READER = "support@example.org"
+
+
+def api_client(settings: Settings) -> httpx.Client:
+    """A client of the running Relais, signed in as support (or with RELAIS_TOKEN)."""
+    token = access_token(settings, "support", READER)
+    return httpx.Client(
+        base_url=url_of(settings),
+        timeout=TIMEOUT_S,
+        trust_env=False,
+        headers={"Authorization": f"Bearer {token}", "Accept-Language": "fr"},
+    )
+
+
+def get_or_fail(client: httpx.Client, path: str, parameters: Iterable[tuple[str, str]] = ()) -> Mapping[str, Any]:
+    """The JSON at ``path``; ends the command with the problem's own sentence where it is refused."""
+    try:
+        answer = client.get(path, params=list(parameters))
+    except httpx.TransportError:
+        fail(
+            f"Relais ne répond pas à {client.base_url} : est-il lancé ?\n"
+            f"Relais does not answer at {client.base_url}: is it running?"
+        )
+    if not answer.is_success:
+        fail(refusal_of(answer))
+    found: Mapping[str, Any] = answer.json()
+    return found
+
+
+def refusal_of(answer: httpx.Response) -> str:
+    """The sentence of a problem+json."""
+    try:
+        problem = answer.json()
+        return f"{problem['detail']} ({answer.status_code} {problem['code']})"
+    except (ValueError, KeyError, TypeError):
+        return f"Relais a répondu {answer.status_code} à {answer.request.url.path}."
