@@ -1,0 +1,123 @@
+"""Real servers for the tests: one embedded stack a session, and one whole `relais up`."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local import Stack
+from deploy.local.containers import ContainerStack
+from deploy.local.ports import free_ports
+from services.chassis.auth import LocalIssuer
+
+ROOT = Path(__file__).parent.parent
+UP_TIMEOUT_S = 90.0
+DOWN_TIMEOUT_S = 60.0
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack | ContainerStack]:
+    """PostgreSQL and one Kafka broker for the whole session: embedded, or in containers where that is asked for."""
+    if os.environ.get("RELAIS_TEST_STACK") == "containers":
+        running: Stack | ContainerStack = ContainerStack.start()
+    else:
+        running = Stack.start(tmp_path_factory.mktemp("stack"), fast=True)
+    yield running
+    running.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class RunningRelais:
+    """A `relais up --empty` in a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    data_dir: Path
+    log: Path
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """relais.json as it is now."""
+        state: dict[str, Any] = json.loads((self.data_dir / "relais.json").read_text())
+        return state
+
+    @property
+    def url(self) -> str:
+        return str(self.state["url"])
+
+    @property
+    def database_url(self) -> str:
+        return str(self.state["database_url"])
+
+    @property
+    def kafka_bootstrap_servers(self) -> str:
+        return str(self.state["kafka_bootstrap_servers"])
+
+    @property
+    def smtp_url(self) -> str:
+        return str(self.state["smtp_url"])
+
+    @property
+    def processes(self) -> dict[str, int]:
+        return dict(self.state["processes"])
+
+    def token(self, role: str, email: str, name: str | None = None) -> str:
+        """An access token of this Relais' own issuer."""
+        return LocalIssuer(self.data_dir / "issuer").mint(role, email, name)
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + UP_TIMEOUT_S
+        while not (self.data_dir / "relais.json").exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"relais up is not ready:\n{self.log.read_text()}{_ends_of_logs(self.data_dir)}")
+            time.sleep(0.05)
+
+    def stop(self) -> int:
+        """SIGTERM; gives the exit status."""
+        self.process.terminate()
+        return self.process.wait(DOWN_TIMEOUT_S)
+
+
+def start_relais(data_dir: Path, *options: str, **environment: str) -> RunningRelais:
+    """Starts `relais up` on a free port and waits until it is ready."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    log = data_dir / "up.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "services.cli.main", "up"),
+                *("--port", str(free_ports(1)[0]), "--data-dir", str(data_dir), *options),
+            ],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+        )
+    relais = RunningRelais(process, data_dir, log)
+    try:
+        relais.wait_until_ready()
+    except BaseException:
+        process.terminate()
+        process.wait(DOWN_TIMEOUT_S)
+        raise
+    return relais
+
+
+@pytest.fixture(scope="session")
+def relais(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRelais]:
+    """One whole, empty Relais for the session: all services, real PostgreSQL, Kafka and mail."""
+    running = start_relais(tmp_path_factory.mktemp("relais"), "--empty")
+    yield running
+    running.stop()
+
+
+def _ends_of_logs(data_dir: Path) -> str:
+    logs = sorted((data_dir / "logs").glob("*.log"))
+    return "".join(f"\n== {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
