@@ -134,9 +134,8 @@ class _Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._waiting = waiting
         self._stop = stop
         self._consumer: AIOKafkaConsumer | None = None
-        self._threads = ThreadPoolExecutor(
-            max_workers=2, thread_name_prefix=f"inbox-{group_id(effects.consumer, topic)}"
-        )
+        self._group_id = group_id(effects.consumer, topic)
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"inbox-{self._group_id}")
         self._in_hand = asyncio.Lock()
         self._expected: dict[int, int] = {}
         """The offset that our row has, for each partition that we hold and know."""
