@@ -11,7 +11,7 @@ from relais_contracts.sessions import (
     SessionScheduled,
 )
 from relais_contracts.transfers import StudentEnrolled, StudentUpdated
-from services.attendance.edges.api import attendance_router
+from services.attendance.edges.api import attendance_router, entries_router
 from services.attendance.reactions.on_session_cancelled import on_session_cancelled
 from services.attendance.reactions.on_session_corrected import on_session_corrected
 from services.attendance.reactions.on_session_held import on_session_held
@@ -21,7 +21,7 @@ from services.attendance.reactions.on_session_scheduled import on_session_schedu
 from services.attendance.reactions.on_student_enrolled import on_student_enrolled
 from services.attendance.reactions.on_student_updated import on_student_updated
 from services.chassis.auth import Authenticator
-from services.chassis.clock import SystemClock
+from services.chassis.clock import clock_for
 from services.chassis.database import Database
 from services.chassis.effects import Reaction
 from services.chassis.http import create_api
@@ -58,12 +58,12 @@ def build(settings: Settings) -> Service:
             connection.execute("SELECT 1")
         return {"database": "ok"}
 
-    clock = SystemClock()
+    clock = clock_for(settings.sandbox_clock_file)
     api = create_api(
         "Relais: attendance",
         service=NAME,
         auth=Authenticator.from_settings(settings),
-        routers=[attendance_router(database, clock, settings.zone())],
+        routers=[attendance_router(database, clock, settings.zone()), entries_router(database, settings.zone())],
         ready=ready,
         clock=clock,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from relais_contracts.sessions import SessionCancelled, SessionCorrected, SessionHeld
 from services.billing.domain.events import EVENT_TYPES
-from services.billing.edges.api import statements_router
+from services.billing.edges.api import lines_router, statements_router
 from services.billing.edges.publish import publish
 from services.billing.edges.tariff_file import read_tariff
 from services.billing.reactions.on_session_cancelled import on_session_cancelled
@@ -12,6 +12,7 @@ from services.billing.reactions.on_session_corrected import on_session_corrected
 from services.billing.reactions.on_session_held import on_session_held
 from services.billing.views.statements import Statements
 from services.chassis.auth import Authenticator
+from services.chassis.clock import clock_for
 from services.chassis.commands import Commands
 from services.chassis.database import Database
 from services.chassis.effects import Reaction
@@ -57,8 +58,12 @@ def build(settings: Settings) -> Service:
         "Relais: billing",
         service=NAME,
         auth=Authenticator.from_settings(settings),
-        routers=[statements_router(database, store, Commands(store), statements)],
+        routers=[
+            statements_router(database, store, Commands(store), statements),
+            lines_router(database, statements),
+        ],
         ready=ready,
+        clock=clock_for(settings.sandbox_clock_file),
     )
     inbox = Inbox(
         consumer=NAME, topics=["relais.sessions"], database=database, kafka=kafka, reactions=reactions(statements)

@@ -12,12 +12,13 @@ from pydantic import BaseModel
 
 from services.attendance.domain.attendance_file import Entry, FileWeek, weeks_of
 from services.attendance.domain.standing import Cause, Outcome, Standing
+from services.attendance.domain.week import Week
 from services.attendance.views import sessions, students
 from services.chassis.auth import Principal
 from services.chassis.clock import Clock
 from services.chassis.csv_file import Cell, csv_response
 from services.chassis.database import Database
-from services.chassis.http import Instant, require
+from services.chassis.http import MAX_LIMIT, Instant, Limit, Page, require
 from services.chassis.refusal import Forbidden, NotFound
 
 READERS: Final = ("mentor", "student", "support", "training")
@@ -78,6 +79,19 @@ class AttendanceSession(BaseModel):
     makes_up_for: UUID | None
     moves: list[MoveView]
     event_ids: list[UUID]
+
+
+class EntryOfEvent(BaseModel):
+    """What one event came to in a student's file."""
+
+    student_id: UUID
+    week: str
+    session_id: UUID
+    event_id: UUID
+    outcome: Outcome
+    cause: Cause | None
+    counts_as: Standing
+    starts_at: Instant
 
 
 class AttendanceWeek(BaseModel):
@@ -144,6 +158,38 @@ def attendance_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRo
             raise NotFound("student_unknown", "Cet étudiant n’est pas connu.", "This student is not known.")
         enrolled_at = student.enrolled_at if student is not None else None
         return _File(student_id, student, weeks_of(entries, enrolled_at, as_of or clock.now(), zone))
+
+    return router
+
+
+def entries_router(database: Database, zone: ZoneInfo) -> APIRouter:
+    """Route ``/attendance-entries``: what events came to, for ``relais explain``."""
+    router = APIRouter(tags=["attendance"])
+
+    @router.get("/attendance-entries")
+    def attendance_entries(
+        event_id: Annotated[list[UUID], Query(min_length=1, max_length=MAX_LIMIT, description="The events asked for.")],
+        principal: Annotated[Principal, require("support", "training")],
+        limit: Limit = MAX_LIMIT,
+    ) -> Page[EntryOfEvent]:
+        """What these events say in the files; an event makes one entry at most."""
+        with database.connection() as connection:
+            found = sessions.of_events(connection, event_id, limit=limit)
+        return Page(
+            items=[
+                EntryOfEvent(
+                    student_id=student_id,
+                    week=str(Week.of(entry.starts_at, zone)),
+                    session_id=entry.session_id,
+                    event_id=entry.event_id,
+                    outcome=entry.outcome,
+                    cause=entry.cause,
+                    counts_as=entry.standing,
+                    starts_at=entry.starts_at,
+                )
+                for student_id, entry in found
+            ]
+        )
 
     return router
 

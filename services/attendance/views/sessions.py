@@ -1,5 +1,6 @@
 """The read model of sessions in the file: table ``session_states``, one row an event, from relais.sessions."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Final
@@ -24,6 +25,15 @@ SELECT session_id, event_id, mentor_id, starts_at, duration_minutes, outcome, ca
 FROM session_states
 WHERE student_id = %(student_id)s AND recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
 ORDER BY session_id, sequence
+"""
+
+STATES_OF_EVENTS: Final = """
+SELECT student_id, session_id, event_id, mentor_id, starts_at, duration_minutes, outcome, cause, makes_up_for,
+       moved_from, move_requested_by, move_late
+FROM session_states
+WHERE event_id = ANY(%s)
+ORDER BY recorded_at, event_id
+LIMIT %s
 """
 
 
@@ -58,6 +68,12 @@ def entries_of(connection: Connection[DictRow], student_id: UUID, *, as_of: date
     rows = connection.execute(STATES_OF_STUDENT, {"student_id": student_id, "as_of": as_of}).fetchall()
     by_session = groupby(map(_state, rows), key=lambda state: state.session_id)
     return [entry_of(list(states)) for _, states in by_session]
+
+
+def of_events(connection: Connection[DictRow], event_ids: Sequence[UUID], *, limit: int) -> list[tuple[UUID, Entry]]:
+    """What each of these events said in the file, with the student whose file it is; one an event at most."""
+    rows = connection.execute(STATES_OF_EVENTS, (list(event_ids), limit)).fetchall()
+    return [(row["student_id"], entry_of([_state(row)])) for row in rows]
 
 
 def _state(row: DictRow) -> SessionState:

@@ -26,7 +26,16 @@ from services.chassis.commands import CommandRequest, Commands, Decision, check_
 from services.chassis.csv_file import Cell, csv_response
 from services.chassis.database import Database
 from services.chassis.event_store import Change, EventStore, VersionConflict
-from services.chassis.http import Instant, Limit, Page, command_request, decode_cursor, encode_cursor, require
+from services.chassis.http import (
+    MAX_LIMIT,
+    Instant,
+    Limit,
+    Page,
+    command_request,
+    decode_cursor,
+    encode_cursor,
+    require,
+)
 from services.chassis.ids import derived_id
 from services.chassis.refusal import Refused
 
@@ -82,6 +91,15 @@ class StatementLineView(BaseModel):
     share_percent: int
     amount_cents: int
     rate_version: str
+
+
+class LineOfEvent(StatementLineView):
+    """A line with the statement that it stands on, or stood on until the event ``superseded_by``."""
+
+    mentor_id: UUID
+    month: str
+    currency: str
+    superseded_by: UUID | None
 
 
 class StatementView(BaseModel):
@@ -184,6 +202,24 @@ def statements_router(database: Database, store: EventStore, commands: Commands,
             statements.close(connection, closed, closed_by=request.context.actor)
         except LinesChanged as changed:
             raise VersionConflict from changed
+
+    return router
+
+
+def lines_router(database: Database, statements: Statements) -> APIRouter:
+    """Route ``/statement-lines``: what events came to, for ``relais explain``."""
+    router = APIRouter(tags=["statements"])
+
+    @router.get("/statement-lines")
+    def statement_lines(
+        event_id: Annotated[list[UUID], Query(min_length=1, max_length=MAX_LIMIT, description="The events asked for.")],
+        principal: Annotated[Principal, require("support", "billing")],
+        limit: Limit = MAX_LIMIT,
+    ) -> Page[LineOfEvent]:
+        """The lines that these events made; an event makes one at most."""
+        with database.connection() as connection:
+            rows = statements.of_events(connection, event_id, limit=limit)
+        return Page(items=[LineOfEvent.model_validate(row) for row in rows])
 
     return router
 

@@ -80,6 +80,15 @@ ORDER BY month DESC
 LIMIT %(limit)s
 """
 
+LINES_OF_EVENTS: Final = """
+SELECT line_id, mentor_id, month, kind, session_id, student_id, event_id, outcome, starts_at, duration_minutes, path,
+       level, rate_cents, share_percent, amount_cents, currency, rate_version, superseded_by
+FROM statement_lines
+WHERE event_id = ANY(%s)
+ORDER BY recorded_at, line_id
+LIMIT %s
+"""
+
 STANDING_LINE_IDS: Final = """
 SELECT line_id FROM statement_lines WHERE mentor_id = %s AND month = %s AND superseded_at IS NULL
 """
@@ -186,6 +195,10 @@ class Statements:
         asked = {"mentor_id": mentor_id, "as_of": as_of, "before": before, "limit": limit}
         months = [row["month"] for row in connection.execute(MONTHS, asked).fetchall()]
         return self._read(connection, mentor_id, months, as_of)
+
+    def of_events(self, connection: Connection[DictRow], event_ids: Sequence[UUID], *, limit: int) -> list[DictRow]:
+        """The lines that these events made, also those that a later event superseded; one an event at most."""
+        return connection.execute(LINES_OF_EVENTS, (list(event_ids), limit)).fetchall()
 
     def _read(
         self, connection: Connection[DictRow], mentor_id: UUID, months: Sequence[str], as_of: datetime | None
