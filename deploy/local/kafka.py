@@ -86,6 +86,10 @@ class KafkaBroker:
         """Raises StackError where the broker dies instead, with the reason."""
         wait_until_ready(self._running(), f"Kafka ({self.name})", ready=READY, timeout_s=START_TIMEOUT_S)
 
+    def ask_to_stop(self) -> None:
+        if self._process:
+            self._process.ask_to_stop()
+
     def stop(self) -> None:
         if self._process:
             self._process.stop()

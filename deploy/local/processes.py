@@ -121,10 +121,14 @@ class ServerProcess:
             file.seek(min(self._log_start, self.log.stat().st_size))
             return file.read().decode(errors="replace")
 
+    def ask_to_stop(self) -> None:
+        if self.alive():
+            self._process.send_signal(getattr(signal, f"SIG{self._stop_signal}"))
+            self.resume()  # A paused process would never hear of it.
+
     def stop(self) -> None:
         """Asks it to stop, and kills it where it does not within STOP_TIMEOUT_S."""
-        self._signal(getattr(signal, f"SIG{self._stop_signal}"))
-        self.resume()  # A paused process would never hear of it.
+        self.ask_to_stop()
         try:
             self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -142,9 +146,13 @@ class ServerProcess:
         self._reaped()
 
     def pause(self) -> None:
-        for member in self._family():
+        """Returns when all of it stands still."""
+        family = self._family()
+        for member in family:
             with suppress(psutil.NoSuchProcess):
                 member.suspend()
+        while any(member.is_running() and member.status() == psutil.STATUS_RUNNING for member in family):
+            time.sleep(POLL_S)
 
     def resume(self) -> None:
         for member in self._family():
@@ -157,10 +165,6 @@ class ServerProcess:
             return [first, *first.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self.alive():
-            self._process.send_signal(number)
 
     def _reaped(self) -> None:
         """The process id may now be given to another program, which the watchdog must not end."""

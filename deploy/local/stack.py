@@ -104,6 +104,8 @@ class Stack:
 
     def stop(self) -> None:
         """Ends every server cleanly, brokers first, and lets go of the data folder."""
+        for broker in self.kafka.brokers if self.kafka else []:
+            broker.ask_to_stop()  # All at once: the last one alone would wait in vain for the others' votes.
         for server in reversed(self.servers):
             server.stop()
         self._watchdog.close()
