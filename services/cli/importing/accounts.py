@@ -66,7 +66,7 @@ class Accounts:
 
 
 def place_people(gathered: Gathered, accounts: Accounts, problem: Callable[[Problem], None]) -> Iterator[Placed]:
-    """Mentors, students, transfers, in the order in which they are to be sent; ``accounts`` learns all of them."""
+    """Mentors, then each student with their transfers; ``accounts`` learns all of them."""
     for email, (file, mentor) in gathered.mentors.items():
         if email in accounts.students:
             problem(_other_account(file, mentor.line, email, "étudiant", "student"))
@@ -88,8 +88,15 @@ def place_people(gathered: Gathered, accounts: Accounts, problem: Callable[[Prob
                 "timezone": mentor.timezone,
             },
         )
-    yield from _place_students(gathered, accounts, problem)
-    yield from _place_transfers(gathered, accounts, problem)
+    students = list(_place_students(gathered, accounts, problem))
+    transfers: dict[str, list[Placed]] = {}
+    for transfer in _place_transfers(gathered, accounts, problem):
+        transfers.setdefault(transfer.row["student_id"], []).append(transfer)
+    for student in students:
+        yield student
+        yield from transfers.pop(student.row["student_id"], ())
+    for of_known_student in transfers.values():
+        yield from of_known_student
 
 
 def _place_students(gathered: Gathered, accounts: Accounts, problem: Callable[[Problem], None]) -> Iterator[Placed]:
@@ -143,8 +150,8 @@ def _place_transfers(gathered: Gathered, accounts: Accounts, problem: Callable[[
             {
                 "kind": "transfer",
                 "student_id": str(student.student_id),
-                "to_mentor_id": str(mentor.mentor_id),
-                "at": instant(transfer.at),
+                "mentor_id": str(mentor.mentor_id),
+                "transferred_at": instant(transfer.at),
                 "transfer_kind": transfer.kind,
                 "expected_return_on": expected.isoformat() if expected else None,
             },

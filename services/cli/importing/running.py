@@ -11,7 +11,15 @@ from services.cli.importing.accounts import Accounts, Placed, place_people, plac
 from services.cli.importing.calendars import HORIZON
 from services.cli.importing.gathering import Gathered, gather
 from services.cli.importing.rows import Note, Problem
-from services.cli.importing.sending import CHUNK_ROWS, Counts, Destination, Endpoint, RefusedRow, chunks
+from services.cli.importing.sending import (
+    CHUNK_ROWS,
+    Counts,
+    Destination,
+    Endpoint,
+    RefusedRow,
+    chunks,
+    chunks_of_people,
+)
 
 PEOPLE: Endpoint = "/api/students/import"
 SESSIONS: Endpoint = "/api/sessions/import"
@@ -89,27 +97,25 @@ class _Run:
             return report
         report.written = True
         self.progress.begin("Comptes et transferts", len(people))
-        report.people = self._write(PEOPLE, people)
+        report.people = self._write(PEOPLE, chunks_of_people(people, CHUNK_ROWS))
         self.progress.begin("Sessions", self.gathered.sessions.count)
-        report.sessions = self._write(SESSIONS, self._sessions(complain=False))
+        report.sessions = self._write(SESSIONS, chunks(self._sessions(complain=False), CHUNK_ROWS))
         return report
 
     def _try_people(self, people: list[Placed]) -> list[Placed]:
         self.progress.begin("Vérification des comptes", len(people))
-        refused = [chunk[row.index] for chunk, row in self._tried(PEOPLE, people)]
+        refused = [chunk[row.index] for chunk, row in self._tried(PEOPLE, chunks_of_people(people, CHUNK_ROWS))]
         for placed in refused:
             self.accounts.forget(placed.row)
         return [placed for placed in people if placed not in refused]
 
     def _try_sessions(self) -> None:
         self.progress.begin("Vérification des sessions", self.gathered.sessions.count)
-        for chunk, row in self._tried(SESSIONS, self._sessions(complain=True)):
+        for chunk, row in self._tried(SESSIONS, chunks(self._sessions(complain=True), CHUNK_ROWS)):
             self.refused_sessions.add(chunk[row.index].row["session_id"])
 
-    def _tried(
-        self, endpoint: Endpoint, rows: "Sequence[Placed] | Iterator[Placed]"
-    ) -> Iterator[tuple[list[Placed], RefusedRow]]:
-        for chunk in chunks(rows, CHUNK_ROWS):
+    def _tried(self, endpoint: Endpoint, rows: Iterator[list[Placed]]) -> Iterator[tuple[list[Placed], RefusedRow]]:
+        for chunk in rows:
             answer = self.destination.post(endpoint, chunk, dry_run=True)
             if not isinstance(answer, Counts):
                 for row in answer:
@@ -129,16 +135,16 @@ class _Run:
                 case _:
                     pass  # Said in the dry run.
 
-    def _write(self, endpoint: Endpoint, rows: "Sequence[Placed] | Iterator[Placed]") -> Counts:
+    def _write(self, endpoint: Endpoint, rows: Iterator[list[Placed]]) -> Counts:
         """What the dry run let pass and the real one refuses (something changed in between) stops the import."""
         counts = Counts()
-        for chunk in chunks(rows, CHUNK_ROWS):
+        for chunk in rows:
             answer = self.destination.post(endpoint, chunk, dry_run=False)
             if not isinstance(answer, Counts) and self.skip_invalid:
                 self.report.problems += [row.problem for row in answer]
                 refused = {row.index for row in answer}
-                chunk = [placed for index, placed in enumerate(chunk) if index not in refused]
-                answer = self.destination.post(endpoint, chunk, dry_run=False) if chunk else Counts()
+                right = [placed for index, placed in enumerate(chunk) if index not in refused]
+                answer = self.destination.post(endpoint, right, dry_run=False) if right else Counts()
             if not isinstance(answer, Counts):
                 raise Interrupted(self.report, [row.problem for row in answer])
             counts += answer

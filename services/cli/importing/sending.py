@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
@@ -125,20 +125,30 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield chunk
 
 
+def chunks_of_people(people: Iterable[Placed], size: int) -> Iterator[list[Placed]]:
+    """``people`` in lists of about ``size``, a student never apart from their transfers.
+
+    A mentor's places are counted when a chunk ends: a student who went on to another one must not be counted twice.
+    """
+    chunk: list[Placed] = []
+    for student_id, rows in groupby(people, key=lambda placed: placed.row.get("student_id")):
+        for group in ([row] for row in rows) if student_id is None else (list(rows),):
+            if chunk and len(chunk) + len(group) > size:
+                yield chunk
+                chunk = []
+            chunk += group
+    if chunk:
+        yield chunk
+
+
 def _refused_rows(answer: Mapping[str, Any], chunk: Sequence[Placed]) -> list[RefusedRow]:
-    return [
-        RefusedRow(
-            error["row"],
-            error["code"],
-            Problem(
-                chunk[error["row"]].file,
-                chunk[error["row"]].line,
-                error["detail"],
-                error.get("detail_en") or error["code"],
-            ),
-        )
-        for error in answer["errors"]
-    ]
+    refused = []
+    for error in answer["errors"]:
+        placed = chunk[error["row"]]
+        sentence = error.get("detail") or error.get("message") or error["code"]
+        problem = Problem(placed.file, placed.line, sentence, error.get("detail_en") or error["code"])
+        refused.append(RefusedRow(error["row"], error["code"], problem))
+    return refused
 
 
 def _sentence(answer: httpx.Response) -> str:

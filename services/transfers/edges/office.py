@@ -12,7 +12,7 @@ from services.chassis.refusal import Forbidden
 from services.transfers.domain.student import Enrolled
 from services.transfers.edges.mentor_emails import mentor_by_email
 from services.transfers.edges.place_locks import PlaceLocks
-from services.transfers.views.student_list import student_by_email
+from services.transfers.views.student_list import students_by_email
 
 STAFF: Final = ("support", "directory", "billing", "training")
 
@@ -31,7 +31,8 @@ class Office:
 
     def student_id_of(self, email: str) -> UUID | None:
         with self.database.connection() as connection:
-            return student_by_email(connection, email)
+            found = students_by_email(connection, [email]).get(email.strip().lower())
+        return None if found is None else found["student_id"]
 
     def own_mentor_id(self, person: Principal) -> UUID:
         """The account of a person who acts as a mentor."""

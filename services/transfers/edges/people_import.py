@@ -16,19 +16,30 @@ from psycopg.rows import DictRow
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Decision
 from services.chassis.http import command_request, require
-from services.chassis.refusal import NotFound, Refused
+from services.chassis.refusal import Refused
 from services.transfers.domain import enrol_student, register_mentor, transfer_student, update_student
 from services.transfers.domain.change_capacity import CAPACITY_MAX
 from services.transfers.domain.enrol_student import EnrolStudent
-from services.transfers.domain.mentor import Mentor, Registered
+from services.transfers.domain.mentor import Mentor, NotRegistered, Registered
 from services.transfers.domain.register_mentor import RegisterMentor
 from services.transfers.domain.student import Enrolled, NotEnrolled
 from services.transfers.domain.transfer_student import TransferStudent
 from services.transfers.domain.update_student import UpdateStudent
 from services.transfers.edges import mentor_emails
 from services.transfers.edges.office import Office
-from services.transfers.edges.shapes import ImportAnswer, MentorRow, PeopleImport, StudentRow, TransferRow
+from services.transfers.edges.shapes import (
+    FoundMentor,
+    FoundStudent,
+    ImportAnswer,
+    Lookup,
+    LookupAnswer,
+    MentorRow,
+    PeopleImport,
+    StudentRow,
+    TransferRow,
+)
 from services.transfers.edges.store import Work
+from services.transfers.views.student_list import students_by_email
 
 
 def import_routes(office: Office) -> APIRouter:
@@ -40,7 +51,10 @@ def import_routes(office: Office) -> APIRouter:
         request: Annotated[CommandRequest, command_request("directory", "support")],
         person: Annotated[Principal, require("directory", "support")],
     ) -> Response:
-        """Mentors, students and past transfers; with `dry_run`, only says what would happen."""
+        """Mentors, students and past transfers; with `dry_run`, only says what would happen.
+
+        A refusal lists every row that is wrong, by its place in `rows` from 0.
+        """
         context = replace(request.context, actor=f"import:{person.email}")
 
         def attempt() -> Decision:
@@ -48,15 +62,38 @@ def import_routes(office: Office) -> APIRouter:
             rows.take_all()
             answer = ImportAnswer(
                 dry_run=body.dry_run,
-                rows=len(body.rows),
+                created=rows.created,
                 changed=rows.changed,
-                unchanged=len(body.rows) - rows.changed,
+                unchanged=len(body.rows) - rows.created - rows.changed,
             )
             if body.dry_run:
                 return Decision((), answer.model_dump)
             return Decision(rows.work.changes(), answer.model_dump, also=rows.claim_emails if rows.claims else None)
 
         return office.commands.execute(replace(request, context=context), attempt)
+
+    @router.post("/students/lookup")
+    def lookup(body: Lookup, _: Annotated[Principal, require("directory", "support")]) -> LookupAnswer:
+        """Which of these e-mails have an account, so that an import keeps their ids."""
+        with office.database.connection() as connection:
+            mentor_ids = mentor_emails.mentors_by_email(connection, body.emails)
+            students = students_by_email(connection, body.emails)
+        work = Work(office.store)
+        work.load(*mentor_ids.values())
+        mentors: dict[str, FoundMentor] = {}
+        for email in body.emails:
+            mentor_id = mentor_ids.get(mentor_emails.key_of(email))
+            if mentor_id is not None:
+                zone = work.registered(mentor_id).profile.timezone
+                mentors[email] = FoundMentor(mentor_id=mentor_id, timezone=zone)
+        return LookupAnswer(
+            mentors=mentors,
+            students={
+                email: FoundStudent(student_id=found["student_id"], mentor_id=found["mentor_id"])
+                for email in body.emails
+                if (found := students.get(email.strip().lower())) is not None
+            },
+        )
 
     return router
 
@@ -65,52 +102,43 @@ def import_routes(office: Office) -> APIRouter:
 class _Placed:
     """The last row that brought a student to a mentor, and how many students the mentor had before the import."""
 
-    row_number: int
+    row: int
     students_before: int
 
 
 class _Rows:
+    """The rows of one import, decided one on top of the other."""
+
     def __init__(self, office: Office, body: PeopleImport, request: CommandRequest) -> None:
         self.work = Work(office.store)
+        self.created = 0
         self.changed = 0
         self.claims: dict[UUID, str] = {}
-        self._rows = body.rows
-        self._request = request
+        self._body = body
+        self._now = request.context.now
         self._problems: list[Mapping[str, object]] = []
         self._placed: dict[UUID, _Placed] = {}
         with office.database.connection() as connection:
             self._mentors = mentor_emails.mentors_by_email(
-                connection,
-                [row.email for row in body.rows if isinstance(row, MentorRow)]
-                + [row.mentor_email for row in body.rows if not isinstance(row, MentorRow) and row.mentor_email],
+                connection, [row.email for row in body.rows if isinstance(row, MentorRow)]
             )
-        self.work.load(
-            *{row.mentor_id if isinstance(row, MentorRow) else row.student_id for row in body.rows},
-            *self._mentors.values(),
-        )
+        self.work.load(*{aggregate_id for row in body.rows for aggregate_id in _concerned(row)})
 
     def take_all(self) -> None:
-        """Decides every row on top of those before it. Raises Refused with all that is wrong, row by row."""
-        for number, row in enumerate(self._rows, start=1):
+        """Raises Refused with all that is wrong, row by row."""
+        for index, row in enumerate(self._body.rows):
+            decided_before = self.work.decided_count
             try:
-                before = self.work.decided_count
-                self._take(number, row)
-                self.changed += self.work.decided_count > before
+                new = self._take(index, row)
             except Refused as refused:
-                self._problem(number, refused)
+                self._problem(index, refused)
+                continue
+            self.created += new
+            self.changed += not new and self.work.decided_count > decided_before
         for mentor_id, placed in self._placed.items():
             mentor = self.work.registered(mentor_id)
             if len(mentor.students) > max(mentor.capacity, placed.students_before):
-                self._problem(
-                    placed.row_number,
-                    Refused(
-                        "capacity_full",
-                        f"{mentor.profile.name} aurait {len(mentor.students)} étudiants pour une capacité de "
-                        f"{mentor.capacity} : augmentez la capacité, ou indiquez un autre mentor.",
-                        f"{mentor.profile.name} would have {len(mentor.students)} students with a capacity of "
-                        f"{mentor.capacity}: raise the capacity, or name another mentor.",
-                    ),
-                )
+                self._problem(placed.row, _over_capacity(mentor))
         if self._problems:
             raise Refused(
                 "import_refused",
@@ -120,57 +148,64 @@ class _Rows:
             )
 
     def claim_emails(self, connection: Connection[DictRow]) -> None:
+        """In one order, so that two imports at once do not wait for each other in a circle."""
         for mentor_id, email in sorted(self.claims.items(), key=lambda claim: claim[1]):
             mentor_emails.claim(connection, mentor_id, email)
 
-    def _take(self, number: int, row: MentorRow | StudentRow | TransferRow) -> None:
+    def _take(self, index: int, row: MentorRow | StudentRow | TransferRow) -> bool:
+        """True where the row is a new account."""
         match row:
             case MentorRow():
-                self._take_mentor(row)
+                return self._take_mentor(row)
             case StudentRow():
-                self._take_student(number, row)
+                return self._take_student(index, row)
             case TransferRow():
-                self._take_transfer(number, row)
+                self._take_transfer(index, row)
+                return False
             case _:
                 assert_never(row)
 
-    def _take_mentor(self, row: MentorRow) -> None:
-        key = mentor_emails.key_of(row.email)
-        if self._mentors.setdefault(key, row.mentor_id) != row.mentor_id:
+    def _take_mentor(self, row: MentorRow) -> bool:
+        if self._mentors.setdefault(mentor_emails.key_of(row.email), row.mentor_id) != row.mentor_id:
             raise mentor_emails.email_taken()
         before = self.work.mentor(row.mentor_id)
-        if not isinstance(before, Registered) or before.profile.email != row.email:
+        if isinstance(before, NotRegistered) or before.profile.email != row.email:
             self.claims[row.mentor_id] = row.email
         self.work.decided(row.mentor_id, register_mentor.decide(RegisterMentor(row.profile(), row.capacity), before))
+        return isinstance(before, NotRegistered)
 
-    def _take_student(self, number: int, row: StudentRow) -> None:
+    def _take_student(self, index: int, row: StudentRow) -> bool:
         before = self.work.student(row.student_id)
         match before:
             case Enrolled():
                 self.work.decided(row.student_id, update_student.decide(UpdateStudent(row.profile()), before))
+                return False
             case NotEnrolled():
-                mentor_id = self._mentor_id(row)
-                enrolled_at = row.enrolled_at or self._request.context.now
-                if enrolled_at > self._request.context.now:
+                enrolled_at = row.enrolled_at or self._now
+                if enrolled_at > self._now:
                     raise _in_the_future()
-                enrol = EnrolStudent(row.student_id, row.profile(), mentor_id, enrolled_at)
-                self._note_place(number, mentor_id)
-                self.work.decided_together(enrol_student.decide(enrol, self._roomy(mentor_id)))
+                if self._comes_with_another_call(self.work.mentor(row.mentor_id)):
+                    return True
+                self._note_place(index, row.mentor_id)
+                enrol = EnrolStudent(row.student_id, row.profile(), row.mentor_id, enrolled_at)
+                self.work.decided_together(enrol_student.decide(enrol, self._with_room(row.mentor_id)))
+                return True
             case _:
                 assert_never(before)
 
-    def _take_transfer(self, number: int, row: TransferRow) -> None:
-        student = self.work.enrolled(row.student_id)
-        to_mentor_id = self._mentor_id(row)
-        if any(
-            done.transferred_at == row.transferred_at and done.to_mentor_id == to_mentor_id
-            for done in student.transfers
-        ):
-            return  # Imported before.
-        if row.transferred_at > self._request.context.now:
+    def _take_transfer(self, index: int, row: TransferRow) -> None:
+        if row.at > self._now:
             raise _in_the_future()
+        if self._comes_with_another_call(self.work.student(row.student_id)):
+            return
+        student = self.work.enrolled(row.student_id)
+        if any(done.transferred_at == row.at and done.to_mentor_id == row.to_mentor_id for done in student.transfers):
+            return  # Imported before.
+        if self._comes_with_another_call(self.work.mentor(row.to_mentor_id)):
+            return
+        self.work.registered(row.to_mentor_id)
         latest = student.transfers[-1].transferred_at if student.transfers else student.enrolled_at
-        if row.transferred_at < latest:
+        if row.at < latest:
             raise Refused(
                 "transfer_out_of_order",
                 "Ce transfert est antérieur à ce qui est déjà enregistré pour cet étudiant : vérifiez sa date.",
@@ -178,41 +213,61 @@ class _Rows:
             )
         command = TransferStudent(
             student_id=row.student_id,
-            to_mentor_id=to_mentor_id,
-            now=row.transferred_at,
+            to_mentor_id=row.to_mentor_id,
+            now=row.at,
             by_support=True,
             kind=row.transfer_kind,
             return_on=row.expected_return_on,
         )
-        self._note_place(number, to_mentor_id)
-        self.work.decided_together(transfer_student.decide(command, student, self._roomy(to_mentor_id)))
+        self._note_place(index, row.to_mentor_id)
+        self.work.decided_together(transfer_student.decide(command, student, self._with_room(row.to_mentor_id)))
 
-    def _mentor_id(self, row: StudentRow | TransferRow) -> UUID:
-        if row.mentor_id is not None:
-            return row.mentor_id
-        assert row.mentor_email is not None
-        mentor_id = self._mentors.get(mentor_emails.key_of(row.mentor_email))
-        if mentor_id is None:
-            raise NotFound(
-                "mentor_unknown",
-                f"Aucun compte mentor n'a l'adresse {row.mentor_email} : ajoutez ce mentor, ou corrigez l'adresse.",
-                f"No mentor account has the e-mail {row.mentor_email}: add this mentor, or mend the e-mail.",
-            )
-        return mentor_id
+    def _comes_with_another_call(self, found: Mentor | Enrolled | NotEnrolled) -> bool:
+        """A dry run of many rows takes several calls, and nothing of the earlier ones is there: not a problem yet."""
+        return self._body.dry_run and isinstance(found, NotRegistered | NotEnrolled)
 
-    def _roomy(self, mentor_id: UUID) -> Mentor:
+    def _with_room(self, mentor_id: UUID) -> Mentor:
         """The mentor with room for everybody: how many there are in the end is looked at in the end."""
         mentor = self.work.mentor(mentor_id)
         return replace(mentor, capacity=CAPACITY_MAX) if isinstance(mentor, Registered) else mentor
 
-    def _note_place(self, number: int, mentor_id: UUID) -> None:
+    def _note_place(self, index: int, mentor_id: UUID) -> None:
         mentor = self.work.mentor(mentor_id)
         if isinstance(mentor, Registered):
             first = self._placed.get(mentor_id)
-            self._placed[mentor_id] = _Placed(number, first.students_before if first else len(mentor.students))
+            self._placed[mentor_id] = _Placed(index, first.students_before if first else len(mentor.students))
 
-    def _problem(self, number: int, refused: Refused) -> None:
-        self._problems.append({"row": number, "code": refused.code, "message": {"fr": refused.fr, "en": refused.en}})
+    def _problem(self, index: int, refused: Refused) -> None:
+        self._problems.append(
+            {"row": index, "code": refused.code, "detail": refused.fr, "detail_en": refused.en, **_diagnoses(refused)}
+        )
+
+
+def _concerned(row: MentorRow | StudentRow | TransferRow) -> tuple[UUID, ...]:
+    match row:
+        case MentorRow():
+            return (row.mentor_id,)
+        case StudentRow():
+            return (row.student_id, row.mentor_id)
+        case TransferRow():
+            return (row.student_id, row.to_mentor_id)
+        case _:
+            assert_never(row)
+
+
+def _diagnoses(refused: Refused) -> dict[str, object]:
+    return {"diagnoses": [error["code"] for error in refused.errors]} if refused.errors else {}
+
+
+def _over_capacity(mentor: Registered) -> Refused:
+    name, students, capacity = mentor.profile.name, len(mentor.students), mentor.capacity
+    return Refused(
+        "capacity_full",
+        f"{name} aurait {students} étudiants pour une capacité de {capacity} : augmentez la capacité, "
+        "ou indiquez un autre mentor.",
+        f"{name} would have {students} students with a capacity of {capacity}: raise the capacity, "
+        "or name another mentor.",
+    )
 
 
 def _in_the_future() -> Refused:

@@ -212,6 +212,12 @@ class PeopleImport(Body):
     rows: Annotated[list[Row], Field(max_length=IMPORT_MAX_ROWS)]
 
 
+class Addresses(Body):
+    """E-mails whose accounts are asked for."""
+
+    emails: Annotated[list[Annotated[str, Field(max_length=EMAIL_MAX_CHARS)]], Field(max_length=IMPORT_MAX_ROWS)]
+
+
 class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -352,9 +358,27 @@ class CommentAnswer(Answer):
 
 
 class ImportAnswer(Answer):
-    """`changed` rows led to events (or would, in a dry run); `unchanged` ones were so already."""
+    """`created` and `changed` rows led to events (or would, in a dry run); `unchanged` ones were so already."""
 
     dry_run: bool
     rows: int
+    created: int
     changed: int
     unchanged: int
+
+
+class FoundMentor(Answer):
+    mentor_id: UUID
+    timezone: str
+
+
+class FoundStudent(Answer):
+    student_id: UUID
+    mentor_id: UUID
+
+
+class LookupAnswer(Answer):
+    """The accounts of the addresses that have one, by address in lower case."""
+
+    mentors: dict[str, FoundMentor]
+    students: dict[str, FoundStudent]
