@@ -28,7 +28,7 @@ from services.chassis.settings import Settings
 
 Role = L["mentor", "student", "support", "billing", "training", "directory"]
 ROLES: tuple[str, ...] = get_args(Role)
-ALGORITHMS = ("ES256", "RS256", "PS256", "Ed25519", "EdDSA")
+ALGORITHMS = ("ES256", "RS256", "PS256", "Ed25519")
 AUDIENCE = "relais"
 LOCAL_ISSUER = "urn:relais:local-issuer"
 

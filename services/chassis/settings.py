@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     def _timezone_exists(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"no IANA time zone is named {value!r}") from error
         return value
 
