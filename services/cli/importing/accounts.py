@@ -150,8 +150,8 @@ def _place_transfers(gathered: Gathered, accounts: Accounts, problem: Callable[[
             {
                 "kind": "transfer",
                 "student_id": str(student.student_id),
-                "mentor_id": str(mentor.mentor_id),
-                "transferred_at": instant(transfer.at),
+                "to_mentor_id": str(mentor.mentor_id),
+                "at": instant(transfer.at),
                 "transfer_kind": transfer.kind,
                 "expected_return_on": expected.isoformat() if expected else None,
             },
