@@ -44,6 +44,7 @@ RELEASE_DEADLINE_S = 5.0
 COMMIT_EVERY_S = 1.0
 WAITING_EVERY_S = 0.25
 STOP_DEADLINE_S = 15.0
+CLOSE_DEADLINE_S = 5.0
 
 
 def group_id(consumer: str, topic: str) -> str:
@@ -220,9 +221,12 @@ class _Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             async with asyncio.timeout(STOP_DEADLINE_S):
                 async with self._in_hand:
                     await self._commit_to_kafka()
+            async with asyncio.timeout(CLOSE_DEADLINE_S):
                 await broker.stop()
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("consumer of %s was not closed cleanly: %r", self._topic, error)
+            if self._consumer is not None:  # aiokafka's fetcher can miss that it was cancelled, and stop() waits on.
+                await self._consumer._client.close()
 
     async def _take(self, records: tuple["ConsumerRecord[bytes, bytes]", ...]) -> None:
         """FastStream's handler: never raises, because FastStream would drop the batch."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from prometheus_client import Counter, Gauge
@@ -50,6 +50,8 @@ CHUNKS_IN_FLIGHT = 4
 MAX_BATCH_BYTES = 512 * 1024
 DELIVERY_DEADLINE_S = 30.0
 CLOSE_DEADLINE_S = 5.0
+ABANDON_ATTEMPTS = 4
+ABANDON_PAUSE_S = 0.5
 BACKOFF_FIRST_S = 0.2
 BACKOFF_MOST_S = 5.0
 
@@ -223,7 +225,6 @@ class Relay:
         )
         chunks: asyncio.Queue[_Chunk | None] = asyncio.Queue(CHUNKS_READ_AHEAD)
         sent: asyncio.Queue[_Sent | None] = asyncio.Queue(CHUNKS_IN_FLIGHT)
-        clean = False
         try:
             async with asyncio.timeout(DELIVERY_DEADLINE_S):
                 await producer.start()
@@ -234,9 +235,10 @@ class Relay:
                     group.create_task(self._acknowledge(leadership, sent))
             except BaseExceptionGroup as failures:
                 raise failures.exceptions[0] from None
-            clean = True
-        finally:
-            await _close(producer, flush=clean)
+        except BaseException:
+            await _abandon(producer)
+            raise
+        await _close(producer)
 
     async def _read(
         self,
@@ -346,23 +348,33 @@ def _note_exception(future: "asyncio.Future[Any]") -> None:
         future.exception()
 
 
-async def _close(producer: AIOKafkaProducer, *, flush: bool) -> None:
-    """Closes the producer within a limit.
-
-    aiokafka retries an idempotent batch for ever, and its ``stop`` waits for that: after a failure its batches are
-    given up first (they are read again from the position), and its connections closed under it.
-    """
+async def _close(producer: AIOKafkaProducer) -> None:
+    """Closes a producer that has nothing in flight."""
     try:
         async with asyncio.timeout(CLOSE_DEADLINE_S):
-            if not flush:
-                producer._message_accumulator.fail_all(ProducerClosed())
-                await producer.client.close()
             await producer.stop()
     except (TimeoutError, KafkaError, OSError) as error:
         log.warning("producer was not closed cleanly: %r", error)
-        sender = producer._sender.sender_task
-        if sender is not None:
-            sender.cancel()
+        await _abandon(producer)
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """Lets go of a producer with all that it has in flight: it is read again from the position.
+
+    aiokafka retries an idempotent batch for ever, and its ``stop`` would wait for that.
+    """
+    producer._closed = True
+    await producer.client.close()
+    sender = producer._sender.sender_task
+    if sender is None:
+        return
+    for _ in range(ABANDON_ATTEMPTS):  # The first one it answers by waiting for what is in flight.
+        sender.cancel()
+        await asyncio.wait([sender], timeout=ABANDON_PAUSE_S)
+        if sender.done():
+            _note_exception(sender)
+            return
+    log.warning("the sender of an abandoned producer does not end")
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

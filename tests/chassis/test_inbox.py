@@ -1,0 +1,353 @@
+"""The inbox on real servers: each event takes effect once, in order; what fails is set aside with its key."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg import Connection
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow
+
+from deploy.local import Stack
+from relais_contracts import CloudEvent, sessions
+from services.chassis import parked
+from services.chassis.database import Database
+from services.chassis.effects import Effects, PositionMoved, Reaction, StoredRecord
+from services.chassis.inbox import Inbox, NotYet
+from services.chassis.kafka import KafkaConnection, ensure_topics
+from services.chassis.settings import Settings
+from tests.chassis.pipeline import effects_in, event, eventually, record_effect, running, send
+
+HELD = sessions.SessionHeld.ce_type
+EFFECTS = """
+CREATE TABLE billing.effects (
+    effect_id bigint GENERATED ALWAYS AS IDENTITY, student_id text, session_id uuid, version bigint
+);
+GRANT ALL ON billing.effects TO relais_billing
+"""
+
+
+@pytest.fixture
+def kafka(stack: Stack) -> KafkaConnection:
+    return KafkaConnection(Settings(kafka_bootstrap_servers=stack.kafka_bootstrap_servers))
+
+
+@pytest.fixture
+def topic(kafka: KafkaConnection) -> str:
+    name = f"test.inbox.{uuid4().hex[:8]}"
+    asyncio.run(ensure_topics(kafka, [name]))
+    return name
+
+
+@pytest.fixture
+def billing(database_url: str) -> Iterator[Database]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS billing.effects")
+        connection.execute("TRUNCATE billing.parked, billing.inbox_positions, billing.inbox_versions")
+        connection.execute(EFFECTS)
+    own = Database(make_conninfo(database_url, user="relais_billing"), application_name="test-billing")
+    yield own
+    own.close()
+
+
+@pytest.fixture
+def inbox_of(billing: Database, kafka: KafkaConnection, topic: str) -> Callable[..., Inbox]:
+    """Makes a member of one and the same consumer."""
+
+    def make(*reactions: Reaction) -> Inbox:
+        return Inbox(
+            consumer="billing",
+            topics=[topic],
+            database=billing,
+            kafka=kafka,
+            reactions={HELD: reactions or (record_effect,)},
+        )
+
+    return make
+
+
+def by_key(events: list[CloudEvent]) -> dict[str, list[tuple[UUID, int]]]:
+    keys: dict[str, list[tuple[UUID, int]]] = {}
+    for one in events:
+        keys.setdefault(one.key, []).append((one.subject, one.sequence))
+    return keys
+
+
+def stream(students: int, versions: int) -> list[CloudEvent]:
+    """Events of one session a student, round after round."""
+    people = [(uuid4(), uuid4()) for _ in range(students)]
+    return [event(session, version, student) for version in range(1, versions + 1) for session, student in people]
+
+
+def records(events: list[CloudEvent]) -> list[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
+    return [one.to_record() for one in events]
+
+
+def as_read(topic: str, offset: int, one: CloudEvent) -> StoredRecord:
+    key, value, headers = one.to_record()
+    return StoredRecord(topic, 0, offset, key, value, headers)
+
+
+@pytest.mark.mutation("dropping doubles by aggregate and version")
+def test_what_the_relay_sends_twice_takes_effect_once(
+    inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
+) -> None:
+    events = stream(students=20, versions=5)
+
+    async def scenario() -> None:
+        async with running(inbox_of().run):
+            await send(kafka, topic, records(events[:60] + events[20:] + events[80:]))
+            await eventually(lambda: sum(map(len, effects_in(billing).values())) >= 100)
+            await send(kafka, topic, records(events[50:]))
+            await asyncio.sleep(0.5)
+        assert effects_in(billing) == by_key(events)
+
+    asyncio.run(scenario())
+
+
+def test_members_that_join_and_leave_lose_and_double_nothing(
+    inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
+) -> None:
+    events = stream(students=30, versions=60)
+    choice = random.Random(11)
+
+    async def come_and_go(done: asyncio.Event) -> None:
+        while not done.is_set():
+            async with running(inbox_of().run):
+                await asyncio.sleep(choice.uniform(0.3, 1.5))
+
+    async def scenario() -> None:
+        async with running(inbox_of().run, come_and_go, come_and_go) as done:
+            for start in range(0, len(events), 90):
+                await send(kafka, topic, records(events[start : start + 90]))
+                await asyncio.sleep(0.2)
+            await eventually(lambda: sum(map(len, effects_in(billing).values())) >= len(events))
+            done.set()
+        assert effects_in(billing) == by_key(events)
+
+    asyncio.run(scenario())
+
+
+def test_a_member_that_is_killed_before_or_after_its_commit_changes_nothing(
+    inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
+) -> None:
+    events = stream(students=10, versions=40)
+    choice = random.Random(3)
+
+    async def scenario() -> None:
+        await send(kafka, topic, records(events))
+        deadline = time.monotonic() + 30
+        while sum(map(len, effects_in(billing).values())) < len(events) and time.monotonic() < deadline:
+            member = asyncio.create_task(inbox_of(_slowly(record_effect)).run(asyncio.Event()))
+            await asyncio.sleep(choice.uniform(0.2, 1.0))
+            member.cancel()
+            await asyncio.gather(member, return_exceptions=True)
+        assert effects_in(billing) == by_key(events)
+
+    asyncio.run(scenario())
+
+
+def _slowly(reaction: Reaction) -> Reaction:
+    def slow(connection: Connection[DictRow], one: CloudEvent) -> None:
+        time.sleep(0.001)
+        reaction(connection, one)
+
+    return slow
+
+
+def test_poison_is_parked_with_its_key_and_the_others_go_on(
+    inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
+) -> None:
+    events = stream(students=12, versions=6)
+    poisoned = events[3]
+    is_mended = False
+
+    def react(connection: Connection[DictRow], one: CloudEvent) -> None:
+        if (one.subject, one.sequence) == (poisoned.subject, 2) and not is_mended:
+            connection.execute("SELECT 1 / 0")
+        record_effect(connection, one)
+
+    async def scenario() -> None:
+        nonlocal is_mended
+        inbox = inbox_of(react)
+        expected = by_key(events)
+        async with running(inbox.run):
+            await send(kafka, topic, records(events))
+            await eventually(lambda: sum(map(len, effects_in(billing).values())) >= 12 * 6 - 5)
+            await send(kafka, topic, records([event(poisoned.subject, 7, UUID(poisoned.key))]))
+            await eventually(lambda: len(parked.list_open(billing)) == 6)
+
+            set_aside = parked.list_open(billing, consumer="billing")
+            assert [one.key for one in set_aside] == [poisoned.key] * 6
+            assert "DivisionByZero" in set_aside[0].error
+            assert set_aside[0].attempts == 3
+            assert set_aside[0].type == HELD
+            assert all(one.error.startswith("held back") for one in set_aside[1:])
+            assert effects_in(billing)[poisoned.key] == expected[poisoned.key][:1]
+
+            again = parked.retry(inbox.effects, set_aside[0], by="support:zoe@example.org")
+            assert (again.settled_count, again.open_count) == (0, 6)
+            assert "DivisionByZero" in (again.error or "")
+
+            is_mended = True
+            again = parked.retry(inbox.effects, set_aside[0], by="support:zoe@example.org")
+            assert (again.settled_count, again.open_count, again.error) == (6, 0, None)
+            expected[poisoned.key].append((poisoned.subject, 7))
+            await send(kafka, topic, records([event(poisoned.subject, 8, UUID(poisoned.key))]))
+            expected[poisoned.key].append((poisoned.subject, 8))
+            await eventually(lambda: effects_in(billing) == expected)
+        settled = parked.show(billing, set_aside[0].parked_id)
+        assert settled is not None
+        assert (settled.state, settled.settled_by) == ("retried", "support:zoe@example.org")
+
+    asyncio.run(scenario())
+
+
+def test_a_parked_event_is_skipped_only_with_a_reason(
+    inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
+) -> None:
+    events = stream(students=1, versions=3)
+
+    def react(connection: Connection[DictRow], one: CloudEvent) -> None:
+        if one.sequence == 1:
+            raise LookupError("no tariff")
+        record_effect(connection, one)
+
+    async def scenario() -> None:
+        inbox = inbox_of(react)
+        async with running(inbox.run):
+            await send(kafka, topic, records(events))
+            await eventually(lambda: len(parked.list_open(billing)) == 3)
+            first = parked.list_open(billing)[0]
+            with pytest.raises(ValueError, match="reason"):
+                parked.skip(billing, first.parked_id, by="support:zoe@example.org", reason=" ")
+            assert parked.skip(billing, first.parked_id, by="support:zoe@example.org", reason="a test")
+            assert not parked.skip(billing, first.parked_id, by="support:zoe@example.org", reason="twice")
+            assert parked.retry(inbox.effects, first, by="support:zoe@example.org").open_count == 0
+        assert effects_in(billing) == {events[0].key: [(events[0].subject, 2), (events[0].subject, 3)]}
+        skipped = parked.show(billing, first.parked_id)
+        assert skipped is not None
+        assert (skipped.state, skipped.reason) == ("skipped", "a test")
+
+    asyncio.run(scenario())
+
+
+def test_unknown_types_are_passed_over_and_malformed_records_parked(
+    inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
+) -> None:
+    good = stream(students=2, versions=2)
+    bad_key = str(uuid4()).encode()
+    _, value, headers = good[0].to_record()
+    of_newer_type = [(name, b"relais.sessions.SessionHeld.v9" if name == "ce_type" else v) for name, v in headers]
+    bad = [
+        (bad_key, b"not json", headers),
+        (bad_key, b'{"session_id": "no"}', headers),
+        (bad_key, value, []),
+        (bad_key, value, [("ce_type", b"\xff\xfe"), ("nul\0", b"\0")]),
+        (bad_key, value, of_newer_type),
+    ]
+
+    async def scenario() -> None:
+        async with running(inbox_of().run):
+            await send(kafka, topic, [*bad, *records(good)])
+            await eventually(lambda: sum(map(len, effects_in(billing).values())) >= len(good))
+            await eventually(lambda: len(parked.list_open(billing)) >= 3)
+        assert effects_in(billing) == by_key(good)
+        assert {one.key for one in parked.list_open(billing)} == {bad_key.decode()}
+        assert len(parked.list_open(billing)) == 3
+
+    asyncio.run(scenario())
+
+
+def test_an_event_that_refers_to_what_has_not_arrived_waits_with_its_key_and_no_other(
+    inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
+) -> None:
+    events = stream(students=8, versions=4)
+    late = events[0]
+    has_arrived = False
+
+    def react(connection: Connection[DictRow], one: CloudEvent) -> None:
+        if one.key == late.key and not has_arrived:
+            raise NotYet("the student")
+        record_effect(connection, one)
+
+    async def scenario() -> None:
+        nonlocal has_arrived
+        async with running(inbox_of(react).run):
+            await send(kafka, topic, records(events))
+            await eventually(lambda: sum(map(len, effects_in(billing).values())) == 7 * 4, deadline_s=5)
+            has_arrived = True
+            await eventually(lambda: effects_in(billing) == by_key(events), deadline_s=5)
+            assert parked.list_open(billing) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_database_that_is_away_is_waited_for_and_nothing_is_parked(
+    inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str, database_url: str
+) -> None:
+    events = stream(students=10, versions=10)
+
+    def let_in(is_let_in: bool) -> None:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("ALTER ROLE relais_billing LOGIN" if is_let_in else "ALTER ROLE relais_billing NOLOGIN")
+            if not is_let_in:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE usename = 'relais_billing' AND datname = current_database()"
+                )
+
+    async def scenario() -> None:
+        async with running(inbox_of(_slowly(record_effect)).run):
+            await send(kafka, topic, records(events[:50]))
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(let_in, False)
+            await send(kafka, topic, records(events[50:]))
+            await asyncio.sleep(1.0)
+            await asyncio.to_thread(let_in, True)
+            await eventually(lambda: effects_in(billing) == by_key(events))
+        assert parked.list_open(billing) == []
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        let_in(True)
+
+
+@pytest.mark.mutation("the fence of the inbox's position")
+def test_a_consumer_that_was_replaced_leaves_no_effect(billing: Database, topic: str) -> None:
+    def effects() -> Effects:
+        return Effects(consumer="billing", database=billing, reactions={HELD: [record_effect]})
+
+    events = stream(students=1, versions=3)
+    batch: Mapping[int, list[StoredRecord]] = {0: [as_read(topic, offset, one) for offset, one in enumerate(events)]}
+    replaced, successor = effects(), effects()
+    assert replaced.positions(topic, [0]) == {0: 0}
+    assert successor.positions(topic, [0]) == {0: 0}
+    successor.apply(topic, batch, {0: 0})
+    with pytest.raises(PositionMoved):
+        replaced.apply(topic, batch, {0: 0})
+    with pytest.raises(PositionMoved):
+        replaced.apply_one_by_one(topic, batch, {0: 0})
+    assert effects_in(billing) == by_key(events)
+    assert replaced.positions(topic, [0]) == {0: 3}
+
+
+@pytest.mark.mutation("the position in the transaction of the effect")
+def test_position_and_effect_are_one(billing: Database, topic: str) -> None:
+    def fail_at_the_end(connection: Connection[DictRow], one: CloudEvent) -> None:
+        record_effect(connection, one)
+        if one.sequence == 3:
+            raise RuntimeError
+
+    events = stream(students=1, versions=3)
+    failing = Effects(consumer="billing", database=billing, reactions={HELD: [fail_at_the_end]})
+    failing.positions(topic, [0])
+    with pytest.raises(RuntimeError):
+        failing.apply(topic, {0: [as_read(topic, number, one) for number, one in enumerate(events)]}, {0: 0})
+    assert effects_in(billing) == {}
+    assert failing.positions(topic, [0]) == {0: 0}
