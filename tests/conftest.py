@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +20,26 @@ from deploy.local.ports import free_ports
 from services.chassis.auth import LocalIssuer
 
 ROOT = Path(__file__).parent.parent
+OWN_FOLDER = pytest.StashKey[str]()
 UP_TIMEOUT_S = 90.0
 DOWN_TIMEOUT_S = 60.0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """A folder of this run's own for temporary files.
+
+    pytest's usual one is shared by all runs of a user, and each run that starts closes it to others again: then the
+    PostgreSQL of another run, which does not run as root, no longer reaches its data.
+    """
+    if config.option.basetemp is None:
+        config.option.basetemp = config.stash[OWN_FOLDER] = tempfile.mkdtemp(prefix="relais-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    folder = config.stash.get(OWN_FOLDER, None)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
