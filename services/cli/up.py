@@ -34,7 +34,8 @@ def command(
     ones. Ctrl-C stops everything; the data stay in the data folder.
     """
     settings = settings_or_fail(port=port, data_dir=data_dir)
-    settings = settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
+    own = {"data_dir": settings.data_dir.expanduser().absolute(), "port": settings.port or free_ports(1)[0]}
+    settings = settings.model_copy(update=own)
     try:
         ensure_free(settings.port)
         folder = DataFolder(settings.data_dir).acquire()
