@@ -27,19 +27,8 @@ from services.transfers.domain.transfer_student import TransferStudent
 from services.transfers.domain.update_student import UpdateStudent
 from services.transfers.edges import mentor_emails
 from services.transfers.edges.office import Office
-from services.transfers.edges.shapes import (
-    FoundMentor,
-    FoundStudent,
-    ImportAnswer,
-    Lookup,
-    LookupAnswer,
-    MentorRow,
-    PeopleImport,
-    StudentRow,
-    TransferRow,
-)
+from services.transfers.edges.shapes import ImportAnswer, MentorRow, PeopleImport, StudentRow, TransferRow
 from services.transfers.edges.store import Work
-from services.transfers.views.student_list import students_by_email
 
 
 def import_routes(office: Office) -> APIRouter:
@@ -62,6 +51,7 @@ def import_routes(office: Office) -> APIRouter:
             rows.take_all()
             answer = ImportAnswer(
                 dry_run=body.dry_run,
+                rows=len(body.rows),
                 created=rows.created,
                 changed=rows.changed,
                 unchanged=len(body.rows) - rows.created - rows.changed,
@@ -71,29 +61,6 @@ def import_routes(office: Office) -> APIRouter:
             return Decision(rows.work.changes(), answer.model_dump, also=rows.claim_emails if rows.claims else None)
 
         return office.commands.execute(replace(request, context=context), attempt)
-
-    @router.post("/students/lookup")
-    def lookup(body: Lookup, _: Annotated[Principal, require("directory", "support")]) -> LookupAnswer:
-        """Which of these e-mails have an account, so that an import keeps their ids."""
-        with office.database.connection() as connection:
-            mentor_ids = mentor_emails.mentors_by_email(connection, body.emails)
-            students = students_by_email(connection, body.emails)
-        work = Work(office.store)
-        work.load(*mentor_ids.values())
-        mentors: dict[str, FoundMentor] = {}
-        for email in body.emails:
-            mentor_id = mentor_ids.get(mentor_emails.key_of(email))
-            if mentor_id is not None:
-                zone = work.registered(mentor_id).profile.timezone
-                mentors[email] = FoundMentor(mentor_id=mentor_id, timezone=zone)
-        return LookupAnswer(
-            mentors=mentors,
-            students={
-                email: FoundStudent(student_id=found["student_id"], mentor_id=found["mentor_id"])
-                for email in body.emails
-                if (found := students.get(email.strip().lower())) is not None
-            },
-        )
 
     return router
 

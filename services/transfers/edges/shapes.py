@@ -171,33 +171,21 @@ class MentorRow(MentorAccount):
     mentor_id: UUID
 
 
-class _NamesMentor(Body):
-    """A mentor by id or by the exact e-mail of their account, which may be one of the same import."""
-
-    mentor_id: UUID | None = None
-    mentor_email: Email | None = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.mentor_id is None) == (self.mentor_email is None):
-            raise ValueError("either mentor_id or mentor_email is expected")
-        return self
-
-
-class StudentRow(StudentAccount, _NamesMentor):
-    """`mentor_…` is the first mentor; transfers lead to the present one."""
+class StudentRow(EnrolledAccount):
+    """`mentor_id` is the first mentor; transfers lead to the present one."""
 
     kind: Literal["student"]
     student_id: UUID
     enrolled_at: WrittenInstant | None = None
 
 
-class TransferRow(_NamesMentor):
-    """A transfer that has taken place, at `transferred_at`, to the mentor who is named."""
+class TransferRow(Body):
+    """A transfer that has taken place."""
 
     kind: Literal["transfer"]
     student_id: UUID
-    transferred_at: WrittenInstant
+    to_mentor_id: UUID
+    at: WrittenInstant
     transfer_kind: TransferKind | None = None
     expected_return_on: WrittenDate | None = None
 
@@ -358,7 +346,7 @@ class CommentAnswer(Answer):
 
 
 class ImportAnswer(Answer):
-    """`created` and `changed` rows led to events (or would, in a dry run); `unchanged` ones were so already."""
+    """What the rows came to, or would in a dry run: new accounts, accounts changed or transferred, neither."""
 
     dry_run: bool
     rows: int

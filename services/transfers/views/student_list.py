@@ -1,5 +1,6 @@
 """The list of students, by mentor or by part of a name."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +32,10 @@ WHERE (%(mentor_id)s::uuid IS NULL OR mentor_id = %(mentor_id)s)
     AND (%(after_name)s::text IS NULL OR (name, student_id) > (%(after_name)s, %(after_id)s::uuid))
 ORDER BY name, student_id LIMIT %(limit)s
 """
-BY_EMAIL = "SELECT student_id FROM student_list WHERE lower(email) = lower(%s) ORDER BY enrolled_at DESC LIMIT 1"
+BY_EMAIL = """
+SELECT DISTINCT ON (lower(email)) lower(email) AS email, student_id, mentor_id FROM student_list
+WHERE lower(email) = ANY(%s) ORDER BY lower(email), enrolled_at DESC, student_id
+"""
 
 
 def on_enrolled(connection: Connection[DictRow], event: CloudEvent) -> None:
@@ -71,9 +75,10 @@ def page(
     ).fetchall()
 
 
-def student_by_email(connection: Connection[DictRow], email: str) -> UUID | None:
-    row = connection.execute(BY_EMAIL, (email,)).fetchone()
-    return None if row is None else row["student_id"]
+def students_by_email(connection: Connection[DictRow], emails: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Student and mentor ids by the e-mail in lower case: of several accounts with one e-mail, the latest."""
+    rows = connection.execute(BY_EMAIL, ([email.strip().lower() for email in emails],)).fetchall()
+    return {row["email"]: row for row in rows}
 
 
 def _day(profile: contract.StudentProfile) -> dict[str, str | None]:
