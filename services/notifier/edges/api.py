@@ -43,7 +43,8 @@ class Email(BaseModel):
 
 
 def create_router(database: Database, renderer: Renderer, commands: Commands) -> APIRouter:
-    """Support reads all; everybody else what was written to their own address."""
+    """Support reads all; everybody else what was written to their own address. A mentor who names an event also sees what
+    that event told the student."""
     router = APIRouter(tags=["emails"])
 
     @router.get("/emails")
@@ -60,7 +61,7 @@ def create_router(database: Database, renderer: Renderer, commands: Commands) ->
         asked = {
             "state": state,
             "event_id": event_id,
-            "to": to if "support" in person.roles else person.email,
+            "to": to if _may_read_others(person, event_id) else person.email,
             "before_at": before.get("created_at"),
             "before_id": before.get("email_id"),
             "limit": limit + 1,
@@ -108,6 +109,10 @@ def create_router(database: Database, renderer: Renderer, commands: Commands) ->
         return commands.execute(request, attempt)
 
     return router
+
+
+def _may_read_others(person: Principal, event_id: UUID | None) -> bool:
+    return "support" in person.roles or ("mentor" in person.roles and event_id is not None)
 
 
 def _unknown() -> NotFound:

@@ -1,0 +1,178 @@
+"""The portal's web application: pages, static files, health, metrics; errors as pages that say what to do."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.chassis.middleware import RequestFrame
+from services.portal.edges.api_client import Problem
+from services.portal.edges.rendering import STATIC_DIR, VersionedStatic
+from services.portal.edges.visit import FormRefused, NotForYou, Portal, SignInNeeded, Visit, sign_in_address
+
+log = logging.getLogger(__name__)
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+}
+
+
+def create_pages(portal: Portal, routers: Sequence[APIRouter]) -> FastAPI:
+    """The application behind the front: every page of the portal."""
+    app = FastAPI(title="Relais", openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.portal = portal
+    app.add_middleware(ErrorPages)
+    app.add_middleware(RequestFrame, service="portal", security_headers=SECURITY_HEADERS)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    for router in routers:
+        app.include_router(router)
+    _add_operations(app)
+    app.mount("/static", VersionedStatic(directory=STATIC_DIR), name="static")
+    return app
+
+
+class ErrorPages:
+    """The last net: what nobody foresaw becomes a page too, and a line in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_noting(message: dict[str, object]) -> None:
+            nonlocal started
+            started = True
+            await send(message)  # type: ignore[arg-type]
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception:
+            if started:
+                raise
+            log.exception("page failed", extra={"path": scope["path"]})
+            visit = Visit(Request(scope), scope["app"].state.portal)
+            response = _sorry(
+                visit,
+                500,
+                visit.say("Une erreur s'est produite de notre côté"),
+                visit.say("Rien n'a été perdu. Réessayez dans un instant ; si cela persiste, prévenez l'assistance."),
+            )
+            await response(scope, receive, send)
+
+
+def _visit(request: Request) -> Visit:
+    return Visit(request, request.app.state.portal)
+
+
+def _sorry(visit: Visit, status: int, title: str, sentence: str, errors: Sequence[object] = ()) -> Response:
+    return visit.page("error.html", status=status, title=title, sentence=sentence, status_code=status, errors=errors)
+
+
+async def _sign_in(request: Request, _: Exception) -> Response:
+    visit = _visit(request)
+    return visit.redirect(sign_in_address(visit))
+
+
+async def _not_for_you(request: Request, _: Exception) -> Response:
+    visit = _visit(request)
+    return _sorry(
+        visit,
+        403,
+        visit.say("Cette page ne vous est pas destinée"),
+        visit.say("Elle appartient à un autre rôle que le vôtre. Revenez à l'accueil, ou changez de personne."),
+    )
+
+
+async def _form_refused(request: Request, _: Exception) -> Response:
+    visit = _visit(request)
+    return _sorry(
+        visit,
+        403,
+        visit.say("Ce formulaire n'est plus valable"),
+        visit.say("La page était ouverte depuis trop longtemps ou dans une autre session. Rouvrez-la et recommencez."),
+    )
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    visit = _visit(request)
+    if error.status == 401:
+        return visit.redirect(sign_in_address(visit))
+    titles = {
+        403: visit.say("Vous n'avez pas le droit de voir cela"),
+        404: visit.say("Introuvable"),
+        409: visit.say("Cela a changé entre-temps"),
+        422: visit.say("Ce n'est pas possible"),
+        503: visit.say("Un service ne répond pas"),
+    }
+    return _sorry(visit, error.status, titles.get(error.status, visit.say("Cela n'a pas abouti")), error.detail)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    visit = _visit(request)
+    if error.status_code == 404:
+        return _not_found(visit)
+    return _sorry(
+        visit,
+        error.status_code,
+        visit.say("Cette demande n'est pas acceptée ici"),
+        visit.say("Revenez à l'accueil et recommencez."),
+    )
+
+
+async def _invalid(request: Request, _: Exception) -> Response:
+    return _not_found(_visit(request))
+
+
+def _not_found(visit: Visit) -> Response:
+    return _sorry(
+        visit,
+        404,
+        visit.say("Cette page n'existe pas"),
+        visit.say("L'adresse est peut-être incomplète. L'accueil mène à tout le reste."),
+    )
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    SignInNeeded: _sign_in,
+    NotForYou: _not_for_you,
+    FormRefused: _form_refused,
+    Problem: _problem,
+    HTTPException: _http_error,
+    RequestValidationError: _invalid,
+}
+
+
+def _add_operations(app: FastAPI) -> None:
+    @app.get("/health/live")
+    async def live() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/health/ready")
+    async def ready() -> JSONResponse:
+        # Ready by itself: where a service is away the portal still serves, and says so.
+        return JSONResponse({"status": "ok", "checks": {"pages": "ok"}})
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,165 @@
+"""One request to a page: who asks, in which language, and how to answer."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+import httpx
+from fastapi import Depends, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from services.chassis.auth import LocalIssuer
+from services.chassis.clock import Clock
+from services.portal.edges.api_client import Apis
+from services.portal.edges.language import CODES, Code, Language
+from services.portal.edges.rendering import Renderer
+from services.portal.edges.routes import Upstreams
+from services.portal.edges.session_cookie import Person, Role, Session, SessionCookies
+
+LANGUAGE_COOKIE: Final = "relais_language"
+MAX_FORM_FIELDS: Final = 50
+
+
+@dataclass(frozen=True)
+class Portal:
+    """What main.py built, for every request."""
+
+    client: httpx.AsyncClient
+    upstreams: Upstreams
+    cookies: SessionCookies
+    languages: Mapping[Code, Language]
+    renderer: Renderer
+    issuer: LocalIssuer | None
+    clock: Clock
+    school_zone: str
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in, or no longer."""
+
+
+class NotForYou(Exception):
+    """The page is for other roles."""
+
+
+class FormRefused(Exception):
+    """A form that did not come from our own page, or from one that is too old."""
+
+
+class Visit:
+    """A request, its session, and the answers in the person's language."""
+
+    def __init__(self, request: Request, portal: Portal) -> None:
+        self.request = request
+        self.portal = portal
+        known = portal.cookies.read(request)
+        self.session = known or Session.fresh()
+        self._is_new = known is None
+        self.code = _language_of(request)
+        self.language = portal.languages[self.code]
+        self.now: datetime = portal.clock.now()
+
+    @property
+    def person(self) -> Person:
+        if self.session.person is None:
+            raise SignInNeeded
+        return self.session.person
+
+    @property
+    def own_id(self) -> str:
+        """The mentor's or student's id of the person."""
+        if self.person.person_id is None:
+            raise NotForYou
+        return self.person.person_id
+
+    @property
+    def apis(self) -> Apis:
+        return self.apis_with(self.person.token)
+
+    def apis_with(self, token: str) -> Apis:
+        return Apis(self.portal.client, self.portal.upstreams, token=token, language=self.code)
+
+    def say(self, message: str, **values: object) -> str:
+        return self.language.say(message, **values)
+
+    def render(self, template: str, **values: Any) -> str:
+        """A template, or a part of a page, as text."""
+        return self.portal.renderer.render(
+            self.code,
+            template,
+            person=self.session.person,
+            csrf=self.session.csrf,
+            now=self.now,
+            here=self.request.url.path,
+            address=self._address(),
+            demonstration=self.portal.issuer is not None,
+            **values,
+        )
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A whole page. Never stored by a browser or a proxy: it shows a person's data."""
+        response = HTMLResponse(self.render(template, **values), status_code=status)
+        response.headers["cache-control"] = "no-store"
+        response.headers["content-language"] = self.code
+        if self._is_new:
+            self.portal.cookies.write(self.request, response, self.session)
+        return response
+
+    def redirect(self, to: str) -> Response:
+        """After a command: see the page that shows what it did (303)."""
+        return RedirectResponse(to, status_code=303)
+
+    async def form(self) -> dict[str, str]:
+        """The fields sent, once it is certain that our own page sent them."""
+        if self.request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            raise FormRefused
+        async with self.request.form(max_files=0, max_fields=MAX_FORM_FIELDS) as sent:
+            fields = {name: value.strip() for name, value in sent.items() if isinstance(value, str)}
+        if not secrets.compare_digest(fields.get("csrf", "").encode(), self.session.csrf.encode()):
+            raise FormRefused
+        return fields
+
+    def _address(self) -> str:
+        query = self.request.url.query
+        return self.request.url.path + (f"?{query}" if query else "")
+
+
+def _language_of(request: Request) -> Code:
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    return next((code for code in CODES if code == chosen), "fr")
+
+
+def visit(request: Request) -> Visit:
+    return Visit(request, request.app.state.portal)
+
+
+def signed_in(*roles: Role) -> Callable[[Visit], Visit]:
+    """A visit of somebody who is signed in, with one of the roles where some are named."""
+
+    def check(visit: Annotated[Visit, Depends(visit)]) -> Visit:
+        if roles and visit.person.role not in roles:
+            raise NotForYou
+        _ = visit.person  # Raises where nobody is signed in.
+        return visit
+
+    return check
+
+
+AnyVisit = Annotated[Visit, Depends(visit)]
+SignedIn = Annotated[Visit, Depends(signed_in())]
+MentorVisit = Annotated[Visit, Depends(signed_in("mentor"))]
+StudentVisit = Annotated[Visit, Depends(signed_in("student"))]
+SupportVisit = Annotated[Visit, Depends(signed_in("support"))]
+BillingVisit = Annotated[Visit, Depends(signed_in("billing", "support"))]
+TrainingVisit = Annotated[Visit, Depends(signed_in("training", "support"))]
+MentorOrSupport = Annotated[Visit, Depends(signed_in("mentor", "support"))]
+StaffVisit = Annotated[Visit, Depends(signed_in("mentor", "support", "training", "billing"))]
+
+
+def sign_in_address(visit: Visit) -> str:
+    return (
+        f"/connexion?suite={quote(visit.request.url.path, safe='/')}" if visit.request.method == "GET" else "/connexion"
+    )

@@ -1,0 +1,218 @@
+"""A student's dashboard, as mentors, support and training administration see it: sessions, information, comments, attendance."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from services.portal.edges.api_client import Apis, Problem, or_problem, path
+from services.portal.edges.shapes import Attendance, Comment, Diagnosis, Session, Student
+from services.portal.edges.visit import MentorOrSupport, MentorVisit, StaffVisit, StudentVisit, Visit
+from services.portal.pages import attendance_file, calendar, people
+
+router = APIRouter()
+
+SESSIONS_SHOWN: Final = 60
+
+
+@router.get("/etudiants")
+async def my_students(visit: MentorVisit) -> Response:
+    me, students = await asyncio.gather(
+        people.mentor(visit.apis, visit.own_id), people.students_of(visit.apis, visit.own_id)
+    )
+    return visit.page("students.html", me=me, students=students)
+
+
+@router.get("/etudiants/{student_id}")
+async def student_sessions(visit: StaffVisit, student_id: str) -> Response:
+    """The tab « Sessions »."""
+    student = await people.student(visit.apis, student_id)
+    found = await or_problem(visit.apis.all_items(path("sessions"), student_id=student_id))
+    sessions = [] if isinstance(found, Problem) else [Session.model_validate(item) for item in found]
+    coming = sorted((s for s in sessions if s.starts_at > visit.now), key=lambda s: s.starts_at)
+    past = sorted((s for s in sessions if s.starts_at <= visit.now), key=lambda s: s.starts_at, reverse=True)
+    known = await people.people(visit.apis, mentors=[student.mentor_id, *(session.mentor_id for session in sessions)])
+    return visit.page(
+        "student_sessions.html",
+        student=student,
+        tab="sessions",
+        coming=coming,
+        past=past[:SESSIONS_SHOWN],
+        people=known,
+        away=found if isinstance(found, Problem) else None,
+    )
+
+
+@router.get("/etudiants/{student_id}/informations")
+async def information(visit: StaffVisit, student_id: str, fait: str = "", de: str = "") -> Response:
+    """The tab « Informations », with the transfer (T15)."""
+    return await _information_page(visit, student_id, done=fait, from_mentor_id=de)
+
+
+@router.post("/etudiants/{student_id}/verification")
+async def check_transfer(visit: MentorOrSupport, student_id: str) -> Response:
+    """The four diagnoses (T18), before anything is done. Nothing is written, so the answer is the page itself."""
+    form = await visit.form()
+    email = form.get("mentor_email", "")
+    try:
+        diagnoses = await _diagnoses(visit.apis, student_id, email, form.get("once", ""))
+    except Problem as problem:
+        return await _information_page(visit, student_id, email=email, problem=problem)
+    return await _information_page(visit, student_id, email=email, diagnoses=diagnoses)
+
+
+@router.post("/etudiants/{student_id}/transfert")
+async def transfer(visit: MentorOrSupport, student_id: str) -> Response:
+    """At once (T3), to the mentor with this exact e-mail (T11)."""
+    form = await visit.form()
+    email = form.get("mentor_email", "")
+    before = await people.student(visit.apis, student_id)
+    try:
+        done = await visit.apis.post(
+            path("students", student_id, "transfer"), {"mentor_email": email}, idempotency_key=form.get("once", "")
+        )
+    except Problem as problem:
+        diagnoses = _as_diagnoses(problem.errors)
+        return await _information_page(visit, student_id, email=email, diagnoses=diagnoses, problem=problem)
+    await _wait_for_new_mentor(visit, student_id, before)
+    version = done.get("version", 1)
+    return visit.redirect(
+        f"/etudiants/{student_id}/informations?version={version}&fait=transfere&de={before.mentor_id or ''}"
+    )
+
+
+@router.get("/etudiants/{student_id}/commentaires")
+async def comments(visit: MentorOrSupport, student_id: str, fait: str = "") -> Response:
+    """« Commentaire privé » (T14): for the student's mentors and support."""
+    return await _comments_page(visit, student_id, {}, done=fait)
+
+
+@router.post("/etudiants/{student_id}/commentaires")
+async def add_comment(visit: MentorOrSupport, student_id: str) -> Response:
+    form = await visit.form()
+    names = ("text", "mentor_name", "leave_from", "return_on", "about_the_student")
+    if form.get("kind") != "relais":
+        names = ("text",)
+    body = {name: form[name] for name in names if form.get(name)}
+    try:
+        await visit.apis.post(path("students", student_id, "comments"), body, idempotency_key=form.get("once", ""))
+    except Problem as problem:
+        return await _comments_page(visit, student_id, form, problem)
+    return visit.redirect(f"/etudiants/{student_id}/commentaires?fait=commente")
+
+
+@router.get("/etudiants/{student_id}/assiduite")
+async def attendance(visit: StaffVisit, student_id: str) -> Response:
+    """« Assiduité »: the file that funders ask for."""
+    student, found = await asyncio.gather(people.student(visit.apis, student_id), _attendance(visit.apis, student_id))
+    return visit.page("student_attendance.html", student=student, tab="attendance", **_file(visit, found))
+
+
+@router.get("/etudiants/{student_id}/assiduite.csv")
+async def attendance_csv(visit: StaffVisit, student_id: str) -> Response:
+    return await download(visit, path("students", student_id, "attendance.csv"), f"assiduite-{student_id}.csv")
+
+
+@router.get("/assiduite")
+async def own_attendance(visit: StudentVisit) -> Response:
+    found = await _attendance(visit.apis, visit.own_id)
+    return visit.page("own_attendance.html", **_file(visit, found))
+
+
+async def download(visit: Visit, address: str, file_name: str) -> Response:
+    """A file of a service, handed on under a name that people recognise."""
+    answer = await visit.apis.download(address)
+    return Response(
+        answer.content,
+        media_type=answer.headers.get("content-type", "text/csv; charset=utf-8"),
+        headers={"content-disposition": f'attachment; filename="{file_name}"', "cache-control": "no-store"},
+    )
+
+
+async def _attendance(apis: Apis, student_id: str) -> Attendance | Problem:
+    found = await or_problem(apis.get_or_none(path("students", student_id, "attendance")))
+    if isinstance(found, Problem):
+        return found
+    return Attendance.model_validate(found) if found else Attendance(student_id=student_id)
+
+
+def _file(visit: Visit, found: Attendance | Problem) -> dict[str, Any]:
+    if isinstance(found, Problem):
+        return {"file": None, "summary": None, "heat_map": None, "away": found}
+    current = calendar.this_week(visit.now, visit.portal.school_zone)
+    return {
+        "file": found,
+        "summary": attendance_file.summary(found, current),
+        "heat_map": attendance_file.heat_map(found, current),
+        "away": None,
+    }
+
+
+async def _information_page(
+    visit: Visit,
+    student_id: str,
+    *,
+    email: str = "",
+    diagnoses: Sequence[Diagnosis] = (),
+    problem: Problem | None = None,
+    done: str = "",
+    from_mentor_id: str = "",
+) -> Response:
+    student = await people.student(visit.apis, student_id)
+    known = await people.people(visit.apis, mentors=[student.mentor_id, from_mentor_id])
+    return visit.page(
+        "student_information.html",
+        status=problem.status if problem else 200,
+        student=student,
+        tab="information",
+        people=known,
+        email=email,
+        diagnoses=diagnoses,
+        all_passed=bool(diagnoses) and all(diagnosis.passed for diagnosis in diagnoses),
+        problem=problem,
+        done=done,
+        from_mentor_id=from_mentor_id,
+    )
+
+
+async def _comments_page(
+    visit: Visit, student_id: str, form: Mapping[str, str], problem: Problem | None = None, done: str = ""
+) -> Response:
+    student, found = await asyncio.gather(
+        people.student(visit.apis, student_id),
+        or_problem(visit.apis.all_items(path("students", student_id, "comments"))),
+    )
+    listed = [] if isinstance(found, Problem) else [Comment.model_validate(item) for item in found]
+    return visit.page(
+        "student_comments.html",
+        status=problem.status if problem else 200,
+        student=student,
+        tab="comments",
+        comments=listed,
+        away=found if isinstance(found, Problem) else None,
+        form=form,
+        problem=problem,
+        done=done,
+    )
+
+
+async def _diagnoses(apis: Apis, student_id: str, email: str, key: str) -> list[Diagnosis]:
+    answer = await apis.post(
+        path("students", student_id, "transfer", "check"), {"mentor_email": email}, idempotency_key=key
+    )
+    listed = answer if isinstance(answer, list) else answer.get("diagnoses") or answer.get("items") or ()
+    return _as_diagnoses(listed)
+
+
+def _as_diagnoses(found: Sequence[Mapping[str, Any]]) -> list[Diagnosis]:
+    return [Diagnosis.model_validate(item) for item in found if "passed" in item]
+
+
+async def _wait_for_new_mentor(visit: Visit, student_id: str, before: Student) -> None:
+    """The page that follows must not show the mentor of a moment ago; it waits at most a second."""
+    for _ in range(20):
+        if (await people.student(visit.apis, student_id)).mentor_id != before.mentor_id:
+            return
+        await asyncio.sleep(0.05)

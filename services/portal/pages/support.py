@@ -1,0 +1,182 @@
+"""Support's pages: the directory, the audit log, one event explained, and every e-mail with its state."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from relais_contracts import REGISTRY
+from services.portal.edges.api_client import Problem, or_problem, path
+from services.portal.edges.language import from_local
+from services.portal.edges.shapes import Email, Entry, Event, Line, Mentor, Student
+from services.portal.edges.visit import SupportVisit, TrainingVisit, Visit
+from services.portal.pages import calendar, people
+
+router = APIRouter()
+
+PEOPLE_SHOWN: Final = 50
+ENTRIES_SHOWN: Final = 50
+EMAILS_SHOWN: Final = 50
+EVENT_TYPES: Final = tuple(sorted(name for name in REGISTRY))
+EMAIL_STATES: Final = ("queued", "sent", "failed", "suppressed")
+
+
+@router.get("/annuaire")
+async def directory(visit: SupportVisit, q: str = "") -> Response:
+    """Mentors and students by name, e-mail, path or project."""
+    mentors, students = await asyncio.gather(
+        visit.apis.all_items(path("mentors")), visit.apis.all_items(path("students"))
+    )
+    wanted = q.strip().casefold()
+    found_mentors = [mentor for mentor in map(Mentor.model_validate, mentors) if _speaks_of(mentor, wanted)]
+    found_students = [student for student in map(Student.model_validate, students) if _speaks_of(student, wanted)]
+    return visit.page(
+        "directory.html",
+        q=q,
+        mentors=sorted(found_mentors, key=lambda mentor: mentor.name)[:PEOPLE_SHOWN],
+        students=sorted(found_students, key=lambda student: student.name)[:PEOPLE_SHOWN],
+        mentor_count=len(found_mentors),
+        student_count=len(found_students),
+        this_month=calendar.this_month(visit.now, visit.portal.school_zone),
+        mentor_names={item["mentor_id"]: item["name"] for item in mentors},
+    )
+
+
+@router.get("/dossiers")
+async def files(visit: TrainingVisit, q: str = "", financement: str = "") -> Response:
+    """Training administration: the students whose files funders ask for."""
+    students = [Student.model_validate(item) for item in await visit.apis.all_items(path("students"))]
+    wanted = q.strip().casefold()
+    found = [
+        student
+        for student in students
+        if _speaks_of(student, wanted) and (not financement or student.funding == financement)
+    ]
+    return visit.page(
+        "files.html",
+        q=q,
+        funding=financement,
+        fundings=sorted({student.funding for student in students}),
+        students=sorted(found, key=lambda student: student.name)[:PEOPLE_SHOWN],
+        count=len(found),
+    )
+
+
+@router.get("/journal")
+async def audit(
+    visit: SupportVisit, acteur: str = "", objet: str = "", type: str = "", de: str = "", a: str = "", suite: str = ""
+) -> Response:
+    """The audit log: who did what, when, to whom."""
+    zone = visit.portal.school_zone
+    found = await or_problem(
+        visit.apis.get(
+            path("audit"),
+            actor=acteur,
+            subject=objet,
+            type=type,
+            limit=ENTRIES_SHOWN,
+            cursor=suite,
+            **{"from": _start(de, zone), "to": _start(a, zone)},
+        )
+    )
+    filters = {"acteur": acteur, "objet": objet, "type": type, "de": de, "a": a}
+    return visit.page(
+        "audit.html",
+        status=found.status if isinstance(found, Problem) and found.status >= 500 else 200,
+        filters=filters,
+        types=EVENT_TYPES,
+        entries=[] if isinstance(found, Problem) else [Event.model_validate(item) for item in found["items"]],
+        next_cursor=None if isinstance(found, Problem) else found.get("next_cursor"),
+        problem=found if isinstance(found, Problem) else None,
+    )
+
+
+@router.get("/journal/evenement")
+async def find_event(visit: SupportVisit, id: str = "") -> Response:
+    """The field « Expliquer un événement »: leads to its page."""
+    return visit.redirect(f"/journal/{id.strip()}" if id.strip().replace("-", "").isalnum() else "/journal")
+
+
+@router.get("/journal/{event_id}")
+async def explain(visit: SupportVisit, event_id: str) -> Response:
+    """One event and everything that it caused."""
+    found = await visit.apis.get(path("audit", "events", event_id, "consequences"))
+    return visit.page("explain.html", **await _explained(visit, found))
+
+
+@router.get("/e-mails")
+async def emails(visit: SupportVisit, etat: str = "", q: str = "", suite: str = "") -> Response:
+    found = await or_problem(
+        visit.apis.get(
+            path("emails"),
+            state=etat if etat in EMAIL_STATES else None,
+            to=q.strip() or None,
+            limit=EMAILS_SHOWN,
+            cursor=suite,
+        )
+    )
+    return visit.page(
+        "emails.html",
+        state=etat,
+        q=q,
+        states=EMAIL_STATES,
+        emails=[] if isinstance(found, Problem) else [Email.model_validate(item) for item in found["items"]],
+        next_cursor=None if isinstance(found, Problem) else found.get("next_cursor"),
+        problem=found if isinstance(found, Problem) else None,
+    )
+
+
+@router.get("/e-mails/{email_id}")
+async def email(visit: SupportVisit, email_id: str, fait: str = "") -> Response:
+    return await _email_page(visit, email_id, done=fait)
+
+
+@router.post("/e-mails/{email_id}/renvoi")
+async def resend(visit: SupportVisit, email_id: str) -> Response:
+    form = await visit.form()
+    try:
+        await visit.apis.post(path("emails", email_id, "resend"), {}, idempotency_key=form.get("once", ""))
+    except Problem as problem:
+        return await _email_page(visit, email_id, problem=problem)
+    return visit.redirect(f"/e-mails/{email_id}?fait=renvoye")
+
+
+async def _email_page(visit: Visit, email_id: str, done: str = "", problem: Problem | None = None) -> Response:
+    found = Email.model_validate(await visit.apis.get(path("emails", email_id)))
+    return visit.page("email.html", status=problem.status if problem else 200, email=found, done=done, problem=problem)
+
+
+async def _explained(visit: Visit, found: Mapping[str, Any]) -> dict[str, Any]:
+    event = Event.model_validate(found["event"])
+    effects = found["effects"]
+    lines = [Line.model_validate(item) for item in effects["statement_lines"]]
+    entries = [Entry.model_validate(item) for item in effects["attendance_entries"]]
+    known = await people.people(
+        visit.apis,
+        students=[event.student_id],
+        mentors=[event.mentor_id, *(event.data.get(name) for name in ("from_mentor_id", "to_mentor_id"))],
+    )
+    return {
+        "event": event,
+        "caused": [Event.model_validate(item) for item in found["caused"]],
+        "lines": lines,
+        "entries": entries,
+        "emails": [Email.model_validate(item) for item in effects["emails"]],
+        "unavailable": effects["unavailable"],
+        "people": known,
+    }
+
+
+def _speaks_of(person: Mentor | Student, wanted: str) -> bool:
+    if isinstance(person, Mentor):
+        return wanted in " ".join((person.name, person.email, *person.paths, *person.projects)).casefold()
+    return wanted in f"{person.name} {person.email} {person.path} {person.project}".casefold()
+
+
+def _start(day: str, zone: str) -> str | None:
+    try:
+        return from_local(f"{day}T00:00", zone).isoformat() if day else None
+    except ValueError:
+        return None
