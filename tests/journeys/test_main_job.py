@@ -148,7 +148,11 @@ def test_a_transfer_takes_effect_at_once_and_takes_the_upcoming_sessions_along(s
     upcoming = school.session(student, at(days=5))
 
     school.ok(
-        "POST", f"/students/{student['student_id']}/transfer", {"mentor_email": replacement["email"]}, role="mentor"
+        "POST",
+        f"/students/{student['student_id']}/transfer",
+        {"mentor_email": replacement["email"]},
+        role="mentor",
+        email=mentor["email"],
     )
 
     eventually(lambda: school.ok("GET", f"/sessions/{upcoming['session_id']}")["mentor_id"] == replacement["mentor_id"])
