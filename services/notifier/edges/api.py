@@ -43,8 +43,7 @@ class Email(BaseModel):
 
 
 def create_router(database: Database, renderer: Renderer, commands: Commands) -> APIRouter:
-    """Support reads all; everybody else what was written to their own address. A mentor who names an event also sees what
-    that event told the student."""
+    """Support reads all; everybody else what was written to them; a mentor also what was written about them."""
     router = APIRouter(tags=["emails"])
 
     @router.get("/emails")
@@ -61,7 +60,8 @@ def create_router(database: Database, renderer: Renderer, commands: Commands) ->
         asked = {
             "state": state,
             "event_id": event_id,
-            "to": to if _may_read_others(person, event_id) else person.email,
+            "to": to,
+            **_reader(person),
             "before_at": before.get("created_at"),
             "before_id": before.get("email_id"),
             "limit": limit + 1,
@@ -77,11 +77,10 @@ def create_router(database: Database, renderer: Renderer, commands: Commands) ->
     def get_email(email_id: UUID, person: Annotated[Principal, require()]) -> Email:
         """One e-mail with its text and HTML."""
         with database.connection() as connection:
-            row = connection.execute(emails.FIND, (email_id,)).fetchone()
-            shown = _shown(connection, renderer, row) if row else None
-        if shown is None or ("support" not in person.roles and (shown.to or "").lower() != person.email):
-            raise _unknown()
-        return shown
+            row = connection.execute(emails.FIND_FOR, {"email_id": email_id, **_reader(person)}).fetchone()
+            if row is None:
+                raise _unknown()
+            return _shown(connection, renderer, row)
 
     @router.post("/emails/{email_id}/resend")
     def resend(email_id: UUID, request: Annotated[CommandRequest, command_request("support")]) -> Response:
@@ -111,8 +110,12 @@ def create_router(database: Database, renderer: Renderer, commands: Commands) ->
     return router
 
 
-def _may_read_others(person: Principal, event_id: UUID | None) -> bool:
-    return "support" in person.roles or ("mentor" in person.roles and event_id is not None)
+def _reader(person: Principal) -> dict[str, object]:
+    """Whose letters are shown: None means everybody's."""
+    return {
+        "reader": None if "support" in person.roles else person.email,
+        "reader_is_mentor": "mentor" in person.roles,
+    }
 
 
 def _unknown() -> NotFound:

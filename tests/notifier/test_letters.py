@@ -1,0 +1,135 @@
+"""What people read: the right facts, in their language, as they write dates; and what their calendar is told."""
+
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from services.notifier.edges.rendering import moment
+from tests.notifier.conftest import PARIS, Notifier, School
+
+
+def text_of(message: EmailMessage, subtype: str = "plain") -> str:
+    part = message.get_body((subtype,))
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n").replace("\u00a0", " ")
+
+
+def calendar_of(message: EmailMessage) -> tuple[str, str]:
+    """The method and the text of the calendar part."""
+    (part,) = [part for part in message.walk() if part.get_content_type() == "text/calendar"]
+    return str(part.get_param("method")), str(part.get_content())
+
+
+def only(notifier: Notifier, to: str) -> EmailMessage:
+    (message,) = [message for message in notifier.mail.received if to in str(message["To"])]
+    return message
+
+
+@pytest.mark.rule("S10")
+def test_a_moved_session_tells_the_student_its_new_date_and_time(notifier: Notifier, school: School) -> None:
+    notifier.hear(*school.people(), school.rescheduled())
+    notifier.send_all()
+    message = only(notifier, school.student_email)
+    assert message["Subject"].replace("\u00a0", " ") == (
+        "Votre session est déplacée au dimanche 1er novembre 2026 à 18 h 00"
+    )
+    assert message["To"] == f"Léa Martin <{school.student_email}>"
+    assert message["From"] == "Relais <relais@example.org>"
+    assert message["Auto-Submitted"] == "auto-generated"
+    text = text_of(message)
+    assert "Nouvelle date : dimanche 1er novembre 2026 à 18 h 00 (heure de Paris)" in text
+    assert "Date précédente : mardi 20 octobre 2026 à 18 h 00 (heure de Paris)" in text  # Summer time: 16:00 UTC.
+    assert "Jean Roux" in text
+    assert "dimanche 1er novembre 2026 à 18 h 00 (heure de Paris)" in text_of(message, "html")
+
+    method, calendar = calendar_of(message)
+    assert method == "REQUEST"
+    assert "METHOD:REQUEST" in calendar
+    assert f"UID:{school.session_id}@relais" in calendar
+    assert "DTSTART:20261101T170000Z" in calendar
+    assert "DTEND:20261101T174500Z" in calendar
+    assert "SEQUENCE:2" in calendar
+
+
+@pytest.mark.rule("S6")
+def test_the_note_of_another_reason_is_shared_with_the_student(notifier: Notifier, school: School) -> None:
+    notifier.hear(*school.people(), school.cancelled(note="Panne <b>de train</b>,\nje suis désolé."))
+    notifier.send_all()
+    message = only(notifier, school.student_email)
+    assert "> Panne <b>de train</b>,\n> je suis désolé." in text_of(message)
+    assert "Panne &lt;b&gt;de train&lt;/b&gt;,\nje suis désolé." in text_of(message, "html")
+    assert "Convenez d’une nouvelle date" in text_of(message)
+    method, calendar = calendar_of(message)
+    assert method == "CANCEL"
+    assert "STATUS:CANCELLED" in calendar
+
+
+@pytest.mark.rule("S4", "S5", "S7")
+@pytest.mark.parametrize(
+    ("reason", "recoverable", "sentence", "outcome"),
+    [
+        ("student_early", True, "Vous avez annulé cette session plus de 24 h avant son début.", "oui"),
+        ("student_late", False, "Vous avez annulé cette session moins de 24 h avant son début.", "non"),
+        ("student_no_show", False, "Votre absence à cette session a été constatée.", "non"),
+        ("other", None, "Votre mentor a annulé cette session.", "à préciser par le support"),
+    ],
+)
+def test_a_cancellation_says_why_and_whether_it_can_be_made_up(
+    notifier: Notifier, school: School, reason: str, recoverable: bool | None, sentence: str, outcome: str
+) -> None:
+    changed: dict[str, Any] = {"reason": reason, "recoverable": recoverable, "cause": None}
+    notifier.hear(*school.people(), school.cancelled(**changed, note=None))
+    notifier.send_all()
+    text = text_of(only(notifier, school.student_email))
+    assert sentence in text
+    assert f"Rattrapable : {outcome}" in text
+    assert "dossier" in text
+
+
+def test_a_student_who_reads_english_gets_english(notifier: Notifier, school: School) -> None:
+    notifier.hear(*school.people(language="en"), school.rescheduled())
+    notifier.send_all()
+    message = only(notifier, school.student_email)
+    assert message["Subject"] == "Your session has moved to Sunday 1 November 2026 at 18:00"
+    assert message["Content-Language"] == "en"
+    assert "New date: Sunday 1 November 2026 at 18:00 (Paris time)" in text_of(message)
+
+
+@pytest.mark.rule("T10", "T11", "T16")
+def test_a_transfer_tells_the_student_and_both_mentors(notifier: Notifier, school: School) -> None:
+    notifier.hear(*school.people(), school.transferred())
+    notifier.send_all()
+    assert len(notifier.mail.received) == 3
+    to_student = text_of(only(notifier, school.student_email))
+    assert "Ana Paz vous accompagne dès maintenant, à la place de Jean Roux, qui s’absente." in to_student
+    assert "Retour prévu : Jean Roux, le mardi 1er décembre 2026" in to_student
+    to_ana = text_of(only(notifier, school.ana_email))
+    assert "Étudiant : Léa Martin" in to_ana
+    assert "Financement : En alternance" in to_ana
+    assert "Au retour de Jean Roux, c’est à vous de lui transférer l’étudiant." in to_ana
+    to_jean = text_of(only(notifier, school.jean_email))
+    assert "Le transfert de Léa Martin à Ana Paz est fait." in to_jean
+    assert "vérifiez votre capacité d’accueil" in to_jean
+
+
+def test_a_name_can_not_add_a_header(notifier: Notifier, school: School) -> None:
+    notifier.hear(*school.people(name="Léa\r\nBcc: all@example.org"), school.transferred())
+    notifier.send_all()
+    assert all(message["Bcc"] is None for message in notifier.mail.received)
+    assert only(notifier, school.ana_email)["Subject"] == "Vous accompagnez maintenant Léa Bcc: all@example.org"
+
+
+@pytest.mark.parametrize(
+    ("instant", "language", "shown"),
+    [
+        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "fr", "dimanche 25 octobre 2026 à 2 h 30 (heure de Paris)"),
+        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "fr", "dimanche 25 octobre 2026 à 2 h 30 (heure de Paris)"),
+        (datetime(2027, 3, 28, 1, 0, tzinfo=UTC), "fr", "dimanche 28 mars 2027 à 3 h 00 (heure de Paris)"),
+        (datetime(2026, 12, 31, 23, 5, tzinfo=UTC), "fr", "vendredi 1er janvier 2027 à 0 h 05 (heure de Paris)"),
+        (datetime(2026, 12, 31, 23, 5, tzinfo=UTC), "en", "Friday 1 January 2027 at 00:05 (Paris time)"),
+    ],
+)
+def test_instants_are_shown_in_local_time(instant: datetime, language: str, shown: str) -> None:
+    assert moment(instant, language, PARIS).whole.replace("\u00a0", " ") == shown
