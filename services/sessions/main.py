@@ -71,7 +71,6 @@ def build(settings: Settings) -> Service:
             **directory.REACTIONS,
             foreign_events.StudentTransferred.ce_type: (on_student_transferred(store, clock),),
         },
-        before_writes=store.lock_for_append,
         after_commit=relay.wake,
     )
     return Service(NAME, api=api, relay=relay, inboxes=[inbox], close=database.close)

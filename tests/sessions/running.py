@@ -61,7 +61,7 @@ class Running:
 
     def publish(self, *events: Contract) -> None:
         """Puts events of the service transfers on their topic, in order."""
-        records = [self._enveloped(event).to_record() for event in events]
+        records = [self.enveloped(event).to_record() for event in events]
         asyncio.run(_send(self.kafka, contract.TOPIC, records))
 
     def published(self) -> list[CloudEvent]:
@@ -117,7 +117,8 @@ class Running:
             events: list[Mapping[str, Any]] = support.get(f"/sessions/{session_id}/history").json()["items"]
         return events
 
-    def _enveloped(self, event: Contract) -> CloudEvent:
+    def enveloped(self, event: Contract) -> CloudEvent:
+        """The event as the service transfers would send it now."""
         subject = UUID(event.key)
         self.versions[subject] = self.versions.get(subject, 0) + 1
         return CloudEvent(

@@ -85,7 +85,7 @@ class SessionHandling:
                 changes=[Change(session_id, 0, events)],
                 answer=_answer(session_id, None, 0, events),
                 status=201,
-                also=partial(_place, session_id, appointment),
+                also=partial(place, session_id, appointment),
             )
 
         return self._commands.execute(request, attempt)
@@ -147,7 +147,8 @@ def mentor_unknown() -> Refused:
     return Refused("mentor_unknown", "Aucun mentor n’a cet identifiant.", "No mentor has this id.")
 
 
-def _place(session_id: UUID, appointment: Appointment, connection: Connection[DictRow]) -> None:
+def place(session_id: UUID, appointment: Appointment, connection: Connection[DictRow]) -> None:
+    """What goes with a new session's first event, in its transaction."""
     keep_with_mentor(connection, {appointment.student_id: appointment.mentor_id})
     add_sessions(connection, [(appointment.student_id, session_id)])
 

@@ -38,6 +38,8 @@ WHERE student_id = ANY(%s)
 
 FIND_MENTORS = "SELECT mentor_id, timezone FROM mentors WHERE mentor_id = ANY(%s)"
 
+BOUND_WAIT = "SET LOCAL lock_timeout = '3s'"
+
 # In the order of their ids, so that two transactions never wait for each other in a circle.
 LOCK_STUDENTS = """
 SELECT student_id, mentor_id FROM students WHERE student_id = ANY(%s) ORDER BY student_id FOR SHARE
@@ -86,8 +88,10 @@ def keep_with_mentor(connection: Connection[DictRow], mentor_of: Mapping[UUID, U
 
     This closes the race between planning a session and a transfer. The reaction to the transfer first updates the
     student's row, then looks for the student's sessions: either it waits for our lock and then finds our session, or
-    it was faster, we see the new mentor here, and the command is decided again with that one.
+    it was faster, we see the new mentor here, and the command is decided again with that one. The wait is
+    bounded, because PostgreSQL cannot see a circle that leads through the reaction's own append.
     """
+    connection.execute(BOUND_WAIT)
     rows = connection.execute(LOCK_STUDENTS, (list(mentor_of),)).fetchall()
     if {row["student_id"]: row["mentor_id"] for row in rows} != mentor_of:
         raise VersionConflict
