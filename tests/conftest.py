@@ -21,7 +21,7 @@ from services.chassis.auth import LocalIssuer
 
 ROOT = Path(__file__).parent.parent
 OWN_FOLDER = pytest.StashKey[str]()
-UP_TIMEOUT_S = 90.0
+UP_TIMEOUT_S = 180.0
 DOWN_TIMEOUT_S = 60.0
 
 

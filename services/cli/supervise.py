@@ -27,7 +27,7 @@ from deploy.local import DataFolder, Stack, StackError
 from deploy.local.folder import trim_log
 
 POLL_S = 0.1
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 120.0
 HEALTH_TIMEOUT_S = 2.0
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
