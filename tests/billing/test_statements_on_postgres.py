@@ -261,8 +261,8 @@ def test_statements_are_listed_newest_first_and_page_by_page(billing: Billing, m
 
 def test_support_finds_the_line_of_an_event_also_after_it_was_superseded(billing: Billing, mentor_id: UUID) -> None:
     event = cancelled(mentor_id, "student_no_show")
-    first = billing.receive(event)
-    second = billing.receive(corrected(mentor_id, event.session_id, "held"))
+    first = billing.receive(event, at=NOW - SECOND)
+    second = billing.receive(corrected(mentor_id, event.session_id, "held"), at=NOW)
     items = billing.get("/statement-lines", "support", event_id=[str(first), str(second), str(new_id())]).json()[
         "items"
     ]
