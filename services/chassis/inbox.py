@@ -32,7 +32,7 @@ MAX_RECORDS = 1_000
 LOOK_AGAIN_MS = 1_000
 FETCH_MAX_WAIT_MS = 250
 SESSION_TIMEOUT_MS = 6_000
-HEARTBEAT_MS = 1_500
+HEARTBEAT_MS = 1_000
 MAX_POLL_INTERVAL_MS = 300_000
 AWAY_PATIENCE_S = 60.0
 """How long one batch is held while the database is away, before its records are given back and read again."""

@@ -118,15 +118,15 @@ def test_members_that_join_and_leave_lose_and_double_nothing(
     async def come_and_go(done: asyncio.Event) -> None:
         while not done.is_set():
             async with running(inbox_of().run):
-                await asyncio.sleep(choice.uniform(0.3, 1.5))
+                await asyncio.sleep(choice.uniform(0.5, 2.0))
 
     async def scenario() -> None:
-        async with running(inbox_of().run, come_and_go, come_and_go) as done:
-            for start in range(0, len(events), 90):
-                await send(kafka, topic, records(events[start : start + 90]))
-                await asyncio.sleep(0.2)
+        async with running(inbox_of().run):
+            async with running(come_and_go, come_and_go):
+                for start in range(0, len(events), 90):
+                    await send(kafka, topic, records(events[start : start + 90]))
+                    await asyncio.sleep(0.2)
             await eventually(lambda: sum(map(len, effects_in(billing).values())) >= len(events))
-            done.set()
         assert effects_in(billing) == by_key(events)
 
     asyncio.run(scenario())

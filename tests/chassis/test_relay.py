@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Message, Producer
 
 from deploy.local import Stack
 from services.chassis.database import Database
@@ -279,10 +279,17 @@ def test_an_event_that_cannot_be_published_holds_the_relay_and_is_not_skipped(
 def test_other_clients_find_the_same_partition_for_a_key(kafka: KafkaConnection, topic: str) -> None:
     keys = [str(uuid4()).encode() for _ in range(50)]
     found: dict[bytes, int] = {}
+
+    def note(_: object, message: Message) -> None:
+        found[bytes(message.key() or b"")] = int(message.partition() or 0)
+
     producer = Producer({"bootstrap.servers": ",".join(kafka.bootstrap_servers), "partitioner": "murmur2"})
     for key in keys:
         producer.produce(
-            topic, b"{}", key, on_delivery=lambda _, message: found.update({message.key(): message.partition()})
+            topic,
+            b"{}",
+            key,
+            on_delivery=lambda _, message: found.update({bytes(message.key() or b""): int(message.partition() or 0)}),
         )
     producer.flush(10)
     assert found == {key: partition_hash(key) % kafka.partitions for key in keys}
