@@ -225,7 +225,8 @@ def _hand_over(school: _School) -> None:
         left_at, back_at = school.at(-4, 0, time(8, 10 + index)), school.at(-2, 0, time(8, 30 + index))
         back_on = (school.monday - 2 * WEEK).isoformat()
         _transfer(school, student, to, left_at, "ponctuel", date.fromisoformat(back_on))
-        _transfer(school, student, lucie, back_at, "retour")
+        if student.mentors[-1][1] is to:  # Who enrolled later never left.
+            _transfer(school, student, lucie, back_at, "retour")
     for index, student in enumerate(_students_of(school, hugo)):
         to = (claire, ines)[index % 2]
         if student.project not in to.projects:

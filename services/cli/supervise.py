@@ -322,6 +322,8 @@ def _run_and_exit(run: Callable[[], None]) -> NoReturn:
         run()
         status = 0
     except SystemExit as exit_:
+        if isinstance(exit_.code, str):
+            print(exit_.code, file=sys.stderr)
         status = exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
     except BaseException:
         traceback.print_exc()

@@ -1,5 +1,6 @@
 """`relais up`: all of Relais on this machine."""
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
@@ -150,8 +151,12 @@ def _migrate(settings: Settings) -> None:
 
 def _load_demonstration(settings: Settings, url: str) -> None:
     from services.cli import demo
+    from services.cli.importing.sending import NotSent
 
-    demo.load(settings, url)
+    try:
+        demo.load(settings, url)
+    except NotSent as refusal:
+        sys.exit(str(refusal))
 
 
 def _say(sentence: str) -> None:
