@@ -8,7 +8,7 @@ one series is in memory at a time.
 import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,12 +22,11 @@ from services.cli.importing.sessions import Seen
 
 HORIZON = timedelta(weeks=26)
 """How far ahead a recurrence without an end is followed."""
-OCCURRENCES_MAX = 1_000
+OCCURRENCES_MAX = 520
 EVENT_MAX_CHARACTERS = 200_000
 CANCELLED_NOTE = "Session annulée dans l’agenda du mentor."
 SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(minutes=cells.DURATION_MAX_MINUTES)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 END_OF_TIME = datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -126,11 +125,12 @@ class _Reading:
     def _sessions(self, uid: str, text: bytes, parts: list[_Part]) -> Iterator[Session]:
         calendar = Calendar.from_ical(text)
         events = [event for event in calendar.walk("VEVENT") if isinstance(event, Event)]
-        if not any(_addresses(event) for event in events) or not _is_timed(events[0]):
+        if not any(_addresses(event) for event in events) or _is_whole_day(events[0]):
             return
         lines: dict[str, int] = {}
         for event, part in zip(events, parts, strict=True):
-            _refuse_unknown_zone(event, part.line)
+            _refuse_unreadable_times(event, part.line)
+            self._refuse_backwards(event, part.line)
             lines[self._recurrence_key(event)] = part.line
         fallback = next((_addresses(event) for event in events if "RECURRENCE-ID" not in event), ())
         for occurrence in self._occurrences(calendar, events, parts[0].line):
@@ -144,7 +144,8 @@ class _Reading:
         query = recurring_ical_events.of(calendar, keep_recurrence_attributes=True)
         until = self.now + self.horizon if unbounded else END_OF_TIME
         found: list[Event] = []
-        for occurrence in query.after(EPOCH):
+        first = min(self._utc(_moment(event, "DTSTART")) for event in events)
+        for occurrence in query.after(first - timedelta(days=1)):
             if self._utc(occurrence.DTSTART) >= until:
                 break
             if len(found) == OCCURRENCES_MAX:
@@ -201,6 +202,15 @@ class _Reading:
         if str(occurrence.get("STATUS", "")).upper() == "CANCELLED":
             history.append(CancelledFor(changed_at, "other", None, None, CANCELLED_NOTE))
         return history
+
+    def _refuse_backwards(self, event: Event, line: int) -> None:
+        end = _moment(event, "DTEND")
+        if end is not None and self._utc(end) <= self._utc(_moment(event, "DTSTART")):
+            raise _Wrong(
+                line,
+                "Cet événement finit avant de commencer : corrigez sa fin.",
+                "This event ends before it begins: mend its end.",
+            )
 
     def _stamp(self, event: Event, name: str) -> datetime | None:
         moment = _moment(event, name)
@@ -331,13 +341,20 @@ def _addresses(event: Event) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found)) if any(listed) else ()
 
 
-def _is_timed(event: Event) -> bool:
-    return isinstance(_moment(event, "DTSTART"), datetime)
+def _is_whole_day(event: Event) -> bool:
+    moment = _moment(event, "DTSTART")
+    return isinstance(moment, date) and not isinstance(moment, datetime)
 
 
-def _refuse_unknown_zone(event: Event, line: int) -> None:
+def _refuse_unreadable_times(event: Event, line: int) -> None:
     for name in ("DTSTART", "DTEND", "RECURRENCE-ID"):
         moment, zone = _moment(event, name), _zone_id(event, name)
+        if moment is None and (name in event or name == "DTSTART"):
+            raise _Wrong(
+                line,
+                f"{name} n’est pas une date lisible : corrigez l’événement, ou exportez de nouveau l’agenda.",
+                f"{name} is not a readable date: mend the event, or export the calendar again.",
+            )
         if zone and isinstance(moment, datetime) and moment.tzinfo is None:
             raise _Wrong(
                 line,
