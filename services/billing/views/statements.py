@@ -24,14 +24,17 @@ from services.chassis.ids import derived_id
 LOCK_TO_RECORD: Final = "LOCK TABLE closed_statements IN ROW SHARE MODE"
 LOCK_TO_CLOSE: Final = "LOCK TABLE closed_statements IN EXCLUSIVE MODE"
 
-EARLIER_LINES: Final = """
-SELECT line_id, month, outcome, amount_cents
-FROM statement_lines
-WHERE session_id = %s AND mentor_id = %s AND superseded_at IS NULL
-ORDER BY recorded_at, line_id
+# One question for both, since it is asked for every event: the lines of the session that stand, and the closed months.
+STANDING: Final = """
+(
+    SELECT line_id, month, outcome, amount_cents
+    FROM statement_lines
+    WHERE session_id = %(session_id)s AND mentor_id = %(mentor_id)s AND superseded_at IS NULL
+    ORDER BY recorded_at, line_id
+)
+UNION ALL
+SELECT NULL, month, NULL, NULL FROM closed_statements WHERE mentor_id = %(mentor_id)s
 """
-
-CLOSED_MONTHS: Final = "SELECT month FROM closed_statements WHERE mentor_id = %s"
 
 SUPERSEDE: Final = """
 UPDATE statement_lines SET superseded_by = %s, superseded_at = %s WHERE line_id = ANY(%s)
@@ -128,15 +131,16 @@ class Statements:
     def record(self, connection: Connection[DictRow], documented: Documented, recorded_at: datetime) -> None:
         """Puts what an event documents on the right statement. Raises NoTariff."""
         connection.execute(LOCK_TO_RECORD)
-        earlier = connection.execute(EARLIER_LINES, (documented.session_id, documented.mentor_id)).fetchall()
-        closed = connection.execute(CLOSED_MONTHS, (documented.mentor_id,)).fetchall()
+        asked = {"session_id": documented.session_id, "mentor_id": documented.mentor_id}
+        rows = connection.execute(STANDING, asked).fetchall()
         posting = post(
             documented,
             earlier=[
                 EarlierLine(row["line_id"], Month.parse(row["month"]), Outcome(row["outcome"]), row["amount_cents"])
-                for row in earlier
+                for row in rows
+                if row["line_id"] is not None
             ],
-            closed_months={Month.parse(row["month"]) for row in closed},
+            closed_months={Month.parse(row["month"]) for row in rows if row["line_id"] is None},
             tariff=self.tariff,
             zone=self.zone,
         )
