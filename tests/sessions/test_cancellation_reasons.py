@@ -127,7 +127,7 @@ def test_effects_are_known_before_confirming(
     reason=st.sampled_from(Reason),
     minutes=st.integers(15, 240),
     now=st.timedeltas(min_value=-3 * DAY, max_value=3 * DAY),
-    told_before=st.none() | st.timedeltas(min_value=timedelta(0), max_value=3 * DAY),
+    told_before=st.none() | st.timedeltas(min_value=-HOUR, max_value=3 * DAY),
 )
 def test_a_reason_is_shown_as_available_exactly_where_cancelling_accepts_it(
     reason: Reason, minutes: int, now: timedelta, told_before: timedelta | None

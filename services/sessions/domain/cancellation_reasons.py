@@ -17,7 +17,12 @@ from typing import Final, assert_never
 
 from services.chassis.refusal import Refused
 from services.sessions.domain.events import Appointment, Cause, Reason
-from services.sessions.domain.refusals import said, session_already_cancelled, session_already_held
+from services.sessions.domain.refusals import (
+    notice_in_the_future,
+    said,
+    session_already_cancelled,
+    session_already_held,
+)
 from services.sessions.domain.session import Cancelled, Held, Scheduled, Session
 
 LATE_INSIDE: Final = timedelta(hours=24)
@@ -162,6 +167,8 @@ def _offered(reason: Reason, session: Session, notice_at: datetime | None, now: 
 
 def _why_unavailable(reason: Reason, session: Session, notice_at: datetime, now: datetime) -> Refused | None:
     match session:
+        case Scheduled() if notice_at > now:
+            return notice_in_the_future()
         case Scheduled():
             return why_not_offered(reason, session.appointment, notice_at=notice_at, now=now)
         case Cancelled():
