@@ -85,9 +85,9 @@ def _run(supervisor: Supervisor, folder: DataFolder, settings: Settings, *, empt
         }
         write_atomically(folder.path / STATE_FILE, state)
 
+    memory_mb = supervisor.memory_bytes() / 2**20
     write_state(supervisor.processes)
-    _say(f"Relais is ready: {url}")
-    _say(f"Memory in use: {supervisor.memory_bytes() / 2**20:.0f} MB by all processes together. Ctrl-C stops them.")
+    _say(f"Relais is ready: {url}\nMemory in use: {memory_mb:.0f} MB by all processes together. Ctrl-C stops them.")
     supervisor.keep_running(write_state)
     _say("Stopping…")
 
