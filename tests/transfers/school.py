@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from services.transfers.domain import add_comment, enrol_student, mentor, student, transfer_student
+from services.transfers.domain import absence, add_comment, enrol_student, mentor, student, transfer_student
+from services.transfers.domain.absence import AbsenceEvent
 from services.transfers.domain.add_comment import AddComment
 from services.transfers.domain.enrol_student import EnrolStudent
 from services.transfers.domain.mentor import (
@@ -16,13 +17,12 @@ from services.transfers.domain.mentor import (
     StudentAssigned,
     StudentReleased,
 )
-from services.transfers.domain.pairing import Decided
+from services.transfers.domain.pairing import Decided, Event
 from services.transfers.domain.student import (
     Enrolled,
     Funding,
     PrivateCommentAdded,
     StudentEnrolled,
-    StudentEvent,
     StudentProfile,
     StudentTransferred,
     TransferKind,
@@ -36,7 +36,7 @@ LEO, MIA, ZOE = UUID(int=1), UUID(int=2), UUID(int=3)
 ADA, BEN, CLEO = UUID(int=11), UUID(int=12), UUID(int=13)
 NOBODY = UUID(int=99)
 
-Happened = tuple[UUID, MentorEvent | StudentEvent]
+Happened = tuple[UUID, Event]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class School:
 
     mentors: Mapping[UUID, mentor.Mentor] = field(default_factory=dict)
     students: Mapping[UUID, student.Student] = field(default_factory=dict)
+    absences: Mapping[UUID, absence.Absence] = field(default_factory=dict)
 
     def mentor(self, mentor_id: UUID | None) -> mentor.Mentor:
         return mentor.NotRegistered() if mentor_id is None else self.mentors.get(mentor_id, mentor.NotRegistered())
@@ -59,6 +60,9 @@ def evolve(school: School, happened: Happened) -> School:
     who, event = happened
     if isinstance(event, MentorEvent):
         return replace(school, mentors={**school.mentors, who: mentor.evolve(school.mentor(who), event)})
+    if isinstance(event, AbsenceEvent):
+        before_absence = school.absences.get(who, absence.NotDeclared())
+        return replace(school, absences={**school.absences, who: absence.evolve(before_absence, event)})
     before = school.students.get(who, student.NotEnrolled())
     return replace(school, students={**school.students, who: student.evolve(before, event)})
 

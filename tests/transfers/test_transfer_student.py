@@ -17,6 +17,7 @@ from tests.transfers.school import (
     MIA,
     NOW,
     ZOE,
+    Happened,
     assigned,
     capacity_changed,
     enrolled,
@@ -69,9 +70,9 @@ def test_an_email_that_is_no_mentor_account_is_refused_and_nothing_else_can_be_t
         ),
     ],
 )
-def test_a_transfer_that_fails_says_everything_that_is_wrong(replacement: object, why: list[str]) -> None:
+def test_a_transfer_that_fails_says_everything_that_is_wrong(replacement: Happened, why: list[str]) -> None:
     refusal = (
-        given(registered(ADA), replacement, *enrolled(LEO, ADA)).when(transfer(BEN)).then_refused("transfer_refused")  # type: ignore[arg-type]
+        given(registered(ADA), replacement, *enrolled(LEO, ADA)).when(transfer(BEN)).then_refused("transfer_refused")
     )
     assert failed(refusal) == why
 

@@ -3,23 +3,25 @@
 from collections.abc import Mapping
 from typing import Final
 
-from services.transfers.domain.mentor import (
-    MentorCapacityChanged,
-    MentorRegistered,
-    MentorUpdated,
-    StudentAssigned,
-    StudentReleased,
-)
-from services.transfers.domain.student import PrivateCommentAdded, StudentEnrolled, StudentTransferred, StudentUpdated
+from services.transfers.domain import absence, mentor, student
 
 EVENT_TYPES: Final[Mapping[str, type]] = {
-    "transfers.MentorRegistered.v1": MentorRegistered,
-    "transfers.MentorUpdated.v1": MentorUpdated,
-    "transfers.MentorCapacityChanged.v1": MentorCapacityChanged,
-    "transfers.StudentAssigned.v1": StudentAssigned,
-    "transfers.StudentReleased.v1": StudentReleased,
-    "transfers.StudentEnrolled.v1": StudentEnrolled,
-    "transfers.StudentUpdated.v1": StudentUpdated,
-    "transfers.StudentTransferred.v1": StudentTransferred,
-    "transfers.PrivateCommentAdded.v1": PrivateCommentAdded,
+    "transfers.MentorRegistered.v1": mentor.MentorRegistered,
+    "transfers.MentorUpdated.v1": mentor.MentorUpdated,
+    "transfers.MentorCapacityChanged.v1": mentor.MentorCapacityChanged,
+    "transfers.StudentAssigned.v1": mentor.StudentAssigned,
+    "transfers.StudentReleased.v1": mentor.StudentReleased,
+    "transfers.LeavePlanned.v1": mentor.LeavePlanned,
+    "transfers.LeaveOver.v1": mentor.LeaveOver,
+    "transfers.StudentEnrolled.v1": student.StudentEnrolled,
+    "transfers.StudentUpdated.v1": student.StudentUpdated,
+    "transfers.StudentTransferred.v1": student.StudentTransferred,
+    "transfers.PrivateCommentAdded.v1": student.PrivateCommentAdded,
+    "transfers.AbsenceDeclared.v1": absence.AbsenceDeclared,
+    "transfers.AbsenceChanged.v1": absence.AbsenceChanged,
+    "transfers.AbsenceEnded.v1": absence.AbsenceEnded,
+    "transfers.ConsentRecorded.v1": absence.ConsentRecorded,
+    "transfers.PreparationTicked.v1": absence.PreparationTicked,
+    "transfers.HelpRequested.v1": absence.HelpRequested,
+    "transfers.AbsenceReminderDue.v1": absence.AbsenceReminderDue,
 }

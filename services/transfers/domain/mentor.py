@@ -6,6 +6,7 @@ at once, so a mentor's version moves with each place taken, and two transfers ca
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
@@ -53,7 +54,31 @@ class StudentReleased:
     student_id: UUID
 
 
-MentorEvent = MentorRegistered | MentorUpdated | MentorCapacityChanged | StudentAssigned | StudentReleased
+@dataclass(frozen=True, slots=True)
+class LeavePlanned:
+    """An absence stands in the mentor's calendar, with its latest dates. Private: the outside reads AbsenceDeclared."""
+
+    absence_id: UUID
+    from_at: datetime
+    to_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOver:
+    """An absence is over. Private, like LeavePlanned."""
+
+    absence_id: UUID
+
+
+MentorEvent = (
+    MentorRegistered
+    | MentorUpdated
+    | MentorCapacityChanged
+    | StudentAssigned
+    | StudentReleased
+    | LeavePlanned
+    | LeaveOver
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +93,7 @@ class Registered:
     profile: MentorProfile
     capacity: int
     students: frozenset[UUID] = frozenset()
+    leaves: tuple[LeavePlanned, ...] = ()
 
     @property
     def free_places(self) -> int:
@@ -90,8 +116,16 @@ def evolve(mentor: Mentor, event: MentorEvent) -> Mentor:
             return replace(mentor, students=mentor.students | {event.student_id})
         case StudentReleased():
             return replace(mentor, students=mentor.students - {event.student_id})
+        case LeavePlanned():
+            return replace(mentor, leaves=(*_other_leaves(mentor, event.absence_id), event))
+        case LeaveOver():
+            return replace(mentor, leaves=_other_leaves(mentor, event.absence_id))
         case _:
             assert_never(event)
+
+
+def _other_leaves(mentor: Registered, absence_id: UUID) -> tuple[LeavePlanned, ...]:
+    return tuple(leave for leave in mentor.leaves if leave.absence_id != absence_id)
 
 
 def fold(events: Iterable[MentorEvent]) -> Mentor:

@@ -2,7 +2,9 @@
 
 from uuid import UUID
 
+from services.transfers.domain.absence import AbsenceEvent
 from services.transfers.domain.mentor import MentorEvent
 from services.transfers.domain.student import StudentEvent
 
-Decided = list[tuple[UUID, MentorEvent | StudentEvent]]
+Event = MentorEvent | StudentEvent | AbsenceEvent
+Decided = list[tuple[UUID, Event]]

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from services.chassis.event_store import Change, EventStore
 from services.chassis.refusal import NotFound
-from services.transfers.domain import mentor, student
+from services.transfers.domain import absence, mentor, student
+from services.transfers.domain.absence import Absence, AbsenceEvent, Declared, Ended, NotDeclared
 from services.transfers.domain.mentor import Mentor, MentorEvent, NotRegistered, Registered
-from services.transfers.domain.pairing import Decided
-from services.transfers.domain.student import Enrolled, NotEnrolled, Student, StudentEvent
+from services.transfers.domain.pairing import Decided, Event
+from services.transfers.domain.student import Enrolled, NotEnrolled, Student
 
 
 class Work:
@@ -21,7 +22,8 @@ class Work:
         self._versions: dict[UUID, int] = {}
         self._mentors: dict[UUID, Mentor] = {}
         self._students: dict[UUID, Student] = {}
-        self._decided: dict[UUID, list[MentorEvent | StudentEvent]] = {}
+        self._absences: dict[UUID, Absence] = {}
+        self._decided: dict[UUID, list[Event]] = {}
         self.decided_count = 0
 
     def load(self, *aggregate_ids: UUID) -> None:
@@ -57,6 +59,17 @@ class Work:
             raise NotFound("student_unknown", "Cet étudiant n'a pas de compte.", "This student has no account.")
         return found
 
+    def absence(self, absence_id: UUID) -> Absence:
+        self.load(absence_id)
+        return self._absences.get(absence_id, NotDeclared())
+
+    def declared(self, absence_id: UUID) -> Declared | Ended:
+        """Raises NotFound."""
+        found = self.absence(absence_id)
+        if isinstance(found, NotDeclared):
+            raise NotFound("absence_unknown", "Cette absence n'existe pas.", "There is no such absence.")
+        return found
+
     def loaded_version(self, aggregate_id: UUID) -> int:
         """The version as stored: what If-Match is compared with."""
         self.load(aggregate_id)
@@ -66,7 +79,7 @@ class Work:
         """The version with what has been decided."""
         return self.loaded_version(aggregate_id) + len(self._decided.get(aggregate_id, ()))
 
-    def decided(self, aggregate_id: UUID, events: Iterable[MentorEvent | StudentEvent]) -> None:
+    def decided(self, aggregate_id: UUID, events: Iterable[Event]) -> None:
         self.decided_together([(aggregate_id, event) for event in events])
 
     def decided_together(self, decided: Decided) -> None:
@@ -80,8 +93,10 @@ class Work:
     def changes(self) -> list[Change]:
         return [Change(who, self._versions[who], events) for who, events in self._decided.items()]
 
-    def _evolve(self, aggregate_id: UUID, event: MentorEvent | StudentEvent) -> None:
+    def _evolve(self, aggregate_id: UUID, event: Event) -> None:
         if isinstance(event, MentorEvent):
             self._mentors[aggregate_id] = mentor.evolve(self._mentors.get(aggregate_id, NotRegistered()), event)
+        elif isinstance(event, AbsenceEvent):
+            self._absences[aggregate_id] = absence.evolve(self._absences.get(aggregate_id, NotDeclared()), event)
         else:
             self._students[aggregate_id] = student.evolve(self._students.get(aggregate_id, NotEnrolled()), event)
