@@ -12,6 +12,7 @@ TOPIC = "relais.transfers"
 
 Funding = Literal["third_party", "apprenticeship", "self_funded"]
 TransferKind = Literal["one_off", "return", "permanent"]
+ReminderKind = Literal["help_deadline", "return"]
 Language = Literal["fr", "en"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Capacity = Annotated[int, Field(ge=0)]
@@ -108,6 +109,84 @@ class StudentTransferred(StudentContract):
     expected_return_on: date | None = optional("One-off: the day on which the mentor is expected back.")
 
 
+class PrivateCommentAdded(StudentContract):
+    """A private comment was left on the student's dashboard (T10, T14). Its text never leaves the service."""
+
+    ce_type: ClassVar[str] = "relais.transfers.PrivateCommentAdded.v1"
+
+    comment_id: UUID = required("The comment.")
+    hand_over: bool = required("True for the hand-over comment that a mentor leaves before an absence.")
+    added_at: Instant = required("When it was left.")
+
+
+class AbsenceContract(MentorContract):
+    """A published event of a mentor's absence."""
+
+    absence_id: UUID = required("The absence.")
+
+
+class AbsenceDeclared(AbsenceContract):
+    """A mentor will be away and organises who takes over (T1)."""
+
+    ce_type: ClassVar[str] = "relais.transfers.AbsenceDeclared.v1"
+
+    from_at: Instant = required("When the absence begins.")
+    to_at: Instant = required("When it ends; the mentor is back at that instant.")
+    whole_days: bool = required("True where it was given as days.")
+    timezone: str = required("IANA time zone of those days.")
+    student_ids: tuple[UUID, ...] = required("The students whom the mentor accompanies.")
+    declared_at: Instant = required("When it was declared.")
+
+
+class AbsenceChanged(AbsenceContract):
+    """The dates of an absence changed."""
+
+    ce_type: ClassVar[str] = "relais.transfers.AbsenceChanged.v1"
+
+    previous_from_at: Instant = required("When it would have begun.")
+    previous_to_at: Instant = required("When it would have ended.")
+    from_at: Instant = required("When the absence begins.")
+    to_at: Instant = required("When it ends; the mentor is back at that instant.")
+    whole_days: bool = required("True where it was given as days.")
+    timezone: str = required("IANA time zone of those days.")
+    changed_at: Instant = required("When it was changed.")
+
+
+class AbsenceEnded(AbsenceContract):
+    """The mentor is back, or does not leave after all."""
+
+    ce_type: ClassVar[str] = "relais.transfers.AbsenceEnded.v1"
+
+    early: bool = required("True where it ended before its date.")
+    ended_at: Instant = required("When it ended.")
+
+
+class HelpRequested(AbsenceContract):
+    """No mentor was found for students of an absence, so support is asked and acts (T17)."""
+
+    ce_type: ClassVar[str] = "relais.transfers.HelpRequested.v1"
+
+    from_at: Instant = required("When the absence begins.")
+    to_at: Instant = required("When it ends.")
+    student_ids: tuple[UUID, ...] = required("The students for whom nobody was found.")
+    message: str | None = optional("What the mentor writes to support.", personal=True)
+    late: bool = required("True from 72 hours before departure on.")
+    requested_at: Instant = required("When support was asked.")
+
+
+class AbsenceReminderDue(AbsenceContract):
+    """Somebody is to be reminded: of the 72 hours before departure (T17), or of the way back (T16)."""
+
+    ce_type: ClassVar[str] = "relais.transfers.AbsenceReminderDue.v1"
+
+    kind: ReminderKind = required("What the reminder is about.")
+    from_at: Instant = required("When the absence begins.")
+    to_at: Instant = required("When it ends; the mentor is back at that instant.")
+    student_ids: tuple[UUID, ...] = required("The students who are still to be placed, or to come back.")
+    replacement_ids: tuple[UUID, ...] = required("The mentors who accompany them now.")
+    due_at: Instant = required("When the reminder fell due.")
+
+
 EVENTS: tuple[type[Contract], ...] = (
     MentorRegistered,
     MentorUpdated,
@@ -115,4 +194,10 @@ EVENTS: tuple[type[Contract], ...] = (
     StudentEnrolled,
     StudentUpdated,
     StudentTransferred,
+    PrivateCommentAdded,
+    AbsenceDeclared,
+    AbsenceChanged,
+    AbsenceEnded,
+    HelpRequested,
+    AbsenceReminderDue,
 )
