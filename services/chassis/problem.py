@@ -11,7 +11,7 @@ from services.chassis.telemetry import CORRELATION_ID
 
 Language = Literal["fr", "en"]
 MEDIA_TYPE = "application/problem+json"
-MAX_ERRORS = 100
+MAX_ERRORS = 1_000  # As many as an import has rows, so that each bad one is named.
 
 TITLES: Mapping[int, Mapping[Language, str]] = {
     400: {"fr": "Demande illisible", "en": "Request not parsable"},

@@ -24,7 +24,7 @@ from services.chassis.service import serve
 from services.chassis.settings import Settings
 from services.sessions.main import build
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 T = TypeVar("T")
 
 
