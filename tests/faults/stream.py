@@ -1,0 +1,94 @@
+"""A stream of commands that does not give up: each one is repeated under its Idempotency-Key until it is answered."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from tests.conftest import RunningRelais
+from tests.journeys.school import School, at
+
+STUDENTS = 25
+CLIENTS = 8
+RETRY_PAUSE_S = 0.1
+GIVE_UP_S = 120.0
+TRANSIENT = {429, 502, 503, 504}
+
+
+@dataclass
+class Stream:
+    """Commands of one school: two for each session, scheduled and then cancelled or held."""
+
+    relais: RunningRelais
+    students: list[dict[str, Any]] = field(default_factory=list)
+    repeated_count: int = 0
+    accepted: list[tuple[str, int]] = field(default_factory=list)
+    """Aggregate and version of each command that was accepted."""
+    answered_count: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def prepare(self) -> None:
+        school = School(self.relais)
+        for _ in range(STUDENTS // 5):
+            mentor = school.mentor(capacity=5)
+            self.students += [school.student(mentor) for _ in range(5)]
+
+    def run(self, command_count: int) -> None:
+        """Sends ``command_count`` commands from several clients. Raises where one is refused or never answered."""
+        url, token = self.relais.url, self.relais.token("support", "support@example.org")
+        session_count = command_count // 2
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            list(clients.map(lambda share: self._client(url, token, share), _shares(session_count)))
+
+    def _client(self, url: str, token: str, numbers: Sequence[int]) -> None:
+        with httpx.Client(base_url=f"{url}/api", timeout=10, headers={"Authorization": f"Bearer {token}"}) as client:
+            for number in numbers:
+                student = self.students[number % len(self.students)]
+                is_held = number % 2 == 0
+                starts_at = at(-2 if is_held else 20) + timedelta(minutes=number)
+                session = self._answered(
+                    client,
+                    "/sessions",
+                    {
+                        "student_id": student["student_id"],
+                        "starts_at": starts_at.isoformat(),
+                        "duration_minutes": 45,
+                    },
+                )
+                path = f"/sessions/{session['session_id']}"
+                if is_held:
+                    self._answered(client, f"{path}/completion", {})
+                else:
+                    self._answered(client, f"{path}/cancellation", {"reason": "student_early"})
+
+    def _answered(self, client: httpx.Client, path: str, body: object) -> dict[str, Any]:
+        key, deadline = str(uuid4()), time.monotonic() + GIVE_UP_S
+        while True:
+            try:
+                answer = client.post(path, json=body, headers={"Idempotency-Key": key})
+            except httpx.TransportError as error:
+                failure = repr(error)
+            else:
+                if answer.status_code not in TRANSIENT and answer.status_code != 500:
+                    break
+                failure = f"{answer.status_code} {answer.text}"
+            with self._lock:
+                self.repeated_count += 1
+            assert time.monotonic() < deadline, f"{path} was not answered: {failure}"
+            time.sleep(RETRY_PAUSE_S)
+        assert answer.is_success, f"{path} → {answer.status_code} {answer.text}"
+        found: dict[str, Any] = answer.json()
+        with self._lock:
+            self.answered_count += 1
+            self.accepted.append((found["session_id"], found["version"]))
+        return found
+
+
+def _shares(count: int) -> Iterator[Sequence[int]]:
+    return (range(client, count, CLIENTS) for client in range(CLIENTS))
