@@ -38,14 +38,16 @@ UPDATE emails SET recipient = %(recipient)s, language = %(language)s, subject = 
 WHERE email_id = %(email_id)s
 """
 
-SENT = (
-    "UPDATE emails SET state = 'sent', sent_at = now(), attempts = attempts + 1, last_error = NULL WHERE email_id = %s"
-)
+SENT = """
+UPDATE emails SET state = 'sent', sent_at = clock_timestamp(), attempts = attempts + 1, last_error = NULL
+WHERE email_id = %s
+"""
 
 FAILED = "UPDATE emails SET state = 'failed', attempts = attempts + 1, last_error = %s WHERE email_id = %s"
 
 TRY_AGAIN = """
-UPDATE emails SET attempts = attempts + 1, last_error = %s, next_attempt_at = now() + make_interval(secs => %s)
+UPDATE emails SET attempts = attempts + 1, last_error = %s,
+    next_attempt_at = clock_timestamp() + make_interval(secs => %s)
 WHERE email_id = %s
 """
 
