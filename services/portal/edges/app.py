@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis.middleware import RequestFrame
 from services.portal.edges.api_client import Problem
@@ -58,10 +58,10 @@ class ErrorPages:
             return
         started = False
 
-        async def send_noting(message: dict[str, object]) -> None:
+        async def send_noting(message: Message) -> None:
             nonlocal started
             started = True
-            await send(message)  # type: ignore[arg-type]
+            await send(message)
 
         try:
             await self._app(scope, receive, send_noting)
@@ -74,7 +74,7 @@ class ErrorPages:
                 visit,
                 500,
                 visit.say("Une erreur s'est produite de notre côté"),
-                visit.say("Rien n'a été perdu. Réessayez dans un instant ; si cela persiste, prévenez l'assistance."),
+                visit.say("Rien n'a été perdu. Réessayez dans un instant ; si cela persiste, prévenez le support."),
             )
             await response(scope, receive, send)
 

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from gettext import NullTranslations
 from pathlib import Path
 from typing import Final, Literal
+from unicodedata import combining, normalize
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_date, format_datetime, format_time, format_timedelta, get_timezone_location
@@ -56,6 +57,11 @@ def read_catalogue(code: Code) -> NullTranslations:
         write_mo(compiled, read_po(file, locale=code))
     compiled.seek(0)
     return Translations(compiled)
+
+
+def sort_key(name: str) -> str:
+    """Names in the order in which readers look for them: accents and capitals aside."""
+    return "".join(one for one in normalize("NFKD", name.casefold()) if not combining(one))
 
 
 @cache

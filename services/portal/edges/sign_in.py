@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.portal.edges.api_client import Apis, Problem, or_problem, path
-from services.portal.edges.language import CODES
+from services.portal.edges.language import CODES, sort_key
 from services.portal.edges.session_cookie import LIFETIME_S, Person, Role, Session
 from services.portal.edges.shapes import Mentor, Student
 from services.portal.edges.visit import LANGUAGE_COOKIE, AnyVisit, NotForYou, Visit
@@ -33,10 +33,10 @@ async def sign_in_page(visit: AnyVisit, q: str = "", suite: str = "") -> Respons
     known_students = [] if isinstance(students, Problem) else [Student.model_validate(item) for item in students]
     wanted = q.strip().casefold()
     found = [s for s in known_students if wanted in s.name.casefold() or wanted in s.email.casefold()]
-    found.sort(key=lambda student: student.name)
+    found.sort(key=lambda student: sort_key(student.name))
     return visit.page(
         "sign_in.html",
-        mentors=sorted(known_mentors, key=lambda mentor: mentor.name),
+        mentors=sorted(known_mentors, key=lambda mentor: sort_key(mentor.name)),
         students=found[:STUDENTS_SHOWN],
         left_out=max(0, len(found) - STUDENTS_SHOWN),
         q=q,
@@ -86,7 +86,7 @@ async def _chosen(visit: Visit, kind: str, person_id: str) -> tuple[Role, str, s
         return "student", student.email, student.name
     if kind in TEAMS and not person_id:
         names = {
-            "support": visit.say("Équipe assistance"),
+            "support": visit.say("Équipe support"),
             "billing": visit.say("Équipe facturation"),
             "training": visit.say("Administration de la formation"),
         }

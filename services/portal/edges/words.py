@@ -38,7 +38,7 @@ class Words:
         self._roles = {
             "mentor": say("Mentor"),
             "student": say("Étudiant"),
-            "support": say("Assistance"),
+            "support": say("Support"),
             "billing": say("Facturation"),
             "training": say("Administration de la formation"),
             "directory": say("Annuaire de l'école"),
@@ -64,7 +64,7 @@ class Words:
             "SessionCancelled": say("Session annulée"),
             "SessionHeld": say("Session tenue"),
             "SessionReassigned": say("Session confiée à un autre mentor"),
-            "SessionCorrected": say("Session corrigée par l'assistance"),
+            "SessionCorrected": say("Session corrigée par le support"),
             "MentorRegistered": say("Mentor inscrit"),
             "MentorUpdated": say("Profil du mentor modifié"),
             "MentorCapacityChanged": say("Capacité d'accueil modifiée"),

@@ -7,8 +7,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from services.portal.edges.language import monday_of, week_of, zone_of
 from services.portal.edges.shapes import Session
 
-WEEKS_A_LIST_MAY_ASK_FOR = 60
-
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -39,6 +37,11 @@ def this_month(now: datetime, zone: str) -> str:
 def week_span(week: str, zone: str, weeks: int = 1) -> Span:
     monday = monday_of(week)
     return Span(_midnight(monday, zone), _midnight(monday + timedelta(weeks=weeks), zone))
+
+
+def days_span(day: date, zone: str, days: int) -> Span:
+    """So many whole days from ``day`` on, as the zone counts them."""
+    return Span(_midnight(day, zone), _midnight(day + timedelta(days=days), zone))
 
 
 def neighbour(week: str, weeks: int) -> str:

@@ -15,6 +15,7 @@ from services.portal.pages import attendance_file, calendar, people
 router = APIRouter()
 
 TO_DOCUMENT_DAYS: Final = 60
+COMING_DAYS: Final = 7
 EMAILS_SHOWN: Final = 5
 
 
@@ -35,11 +36,10 @@ async def home(visit: SignedIn) -> Response:
 
 async def _mentor_home(visit: Visit) -> Response:
     zone = visit.portal.school_zone
-    week = calendar.this_week(visit.now, zone)
-    span = calendar.week_span(week, zone)
+    span = calendar.days_span(calendar.today(visit.now, zone), zone, days=1 + COMING_DAYS)
     month = calendar.this_month(visit.now, zone)
     apis, mentor_id = visit.apis, visit.own_id
-    me, students, of_week, open_ones, statement = await asyncio.gather(
+    me, students, of_days, open_ones, statement = await asyncio.gather(
         people.mentor(apis, mentor_id),
         people.students_of(apis, mentor_id),
         or_problem(
@@ -60,7 +60,7 @@ async def _mentor_home(visit: Visit) -> Response:
         ),
         or_problem(apis.get_or_none(path("mentors", mentor_id, "statements", month))),
     )
-    sessions = sorted(_sessions(of_week), key=lambda session: session.starts_at)
+    sessions = sorted(_sessions(of_days), key=lambda session: session.starts_at)
     to_document = sorted(
         (session for session in _sessions(open_ones) if session.starts_at + _length(session) <= visit.now),
         key=lambda session: session.starts_at,
@@ -77,14 +77,13 @@ async def _mentor_home(visit: Visit) -> Response:
         me=me,
         students=students,
         people=known,
-        week=week,
         today=[session for session in sessions if calendar.today(session.starts_at, zone) == day],
         coming=[session for session in sessions if calendar.today(session.starts_at, zone) > day],
         to_document=to_document,
         without_session=[student for student in students if student.student_id not in planned],
         statement=Statement.model_validate(statement) if statement and not isinstance(statement, Problem) else None,
         month=month,
-        away=next((part for part in (of_week, open_ones, statement) if isinstance(part, Problem)), None),
+        away=next((part for part in (of_days, open_ones, statement) if isinstance(part, Problem)), None),
     )
 
 

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from services.portal.edges.api_client import Apis, Problem, path
+from services.portal.edges.language import sort_key
 from services.portal.edges.shapes import Mentor, Student
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The students and mentors that a page speaks of. Somebody who can't be read has no name, and the page still stands."""
+    """The students and mentors that a page speaks of. Whoever can't be read has no name; the page still stands."""
 
     students: Mapping[str, Student]
     mentors: Mapping[str, Mentor]
@@ -27,7 +28,7 @@ class People:
 async def students_of(apis: Apis, mentor_id: str) -> list[Student]:
     """A mentor's students, by name."""
     items = await apis.all_items(path("students"), mentor_id=mentor_id)
-    return sorted((Student.model_validate(item) for item in items), key=lambda student: student.name)
+    return sorted((Student.model_validate(item) for item in items), key=lambda student: sort_key(student.name))
 
 
 async def student(apis: Apis, student_id: str) -> Student:

@@ -66,7 +66,7 @@ async def sessions(
         current=current,
         before=calendar.neighbour(week, -1),
         after=calendar.neighbour(week, 1),
-        status=statut,
+        chosen_status=statut,
         chosen_student=etudiant,
         students=own_students,
         people=known,
@@ -281,7 +281,7 @@ async def _nobody() -> list[Student]:
 
 
 def _instant(text: str, zone: str) -> str:
-    """What a date and time field holds, as an instant; as it is where it is none, for the service to refuse in words."""
+    """What a date and time field holds, as an instant; where it holds none, as it is, for the service to refuse."""
     try:
         return from_local(text, zone).isoformat()
     except ValueError:

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.portal.edges.api_client import Problem, or_problem, path
+from services.portal.edges.language import sort_key
 from services.portal.edges.shapes import Line, Mentor, Statement
 from services.portal.edges.visit import BillingVisit, MentorVisit, NotForYou, StaffVisit, Visit
 from services.portal.pages import calendar, people
@@ -76,7 +77,7 @@ async def months(visit: BillingVisit, mois: str = "") -> Response:
         MonthOfMentor(mentor, Statement.model_validate(item) if item and not isinstance(item, Problem) else None)
         for mentor, item in zip(mentors, found, strict=True)
     ]
-    rows.sort(key=lambda row: row.mentor.name)
+    rows.sort(key=lambda row: sort_key(row.mentor.name))
     statements = [row.statement for row in rows if row.statement]
     return visit.page(
         "billing.html",

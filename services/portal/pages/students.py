@@ -1,4 +1,4 @@
-"""A student's dashboard, as mentors, support and training administration see it: sessions, information, comments, attendance."""
+"""A student's dashboard, for mentors and the school's teams: sessions, information, comments, attendance."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from services.portal.pages import attendance_file, calendar, people
 router = APIRouter()
 
 SESSIONS_SHOWN: Final = 60
+HANDOVER_FIELDS: Final = ("mentor_name", "leave_from", "return_on", "about_the_student")
 
 
 @router.get("/etudiants")
@@ -92,9 +93,7 @@ async def comments(visit: MentorOrSupport, student_id: str, fait: str = "") -> R
 @router.post("/etudiants/{student_id}/commentaires")
 async def add_comment(visit: MentorOrSupport, student_id: str) -> Response:
     form = await visit.form()
-    names = ("text", "mentor_name", "leave_from", "return_on", "about_the_student")
-    if form.get("kind") != "relais":
-        names = ("text",)
+    names = HANDOVER_FIELDS if form.get("kind") == "relais" else ("text",)
     body = {name: form[name] for name in names if form.get(name)}
     try:
         await visit.apis.post(path("students", student_id, "comments"), body, idempotency_key=form.get("once", ""))

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from relais_contracts import REGISTRY
 from services.portal.edges.api_client import Problem, or_problem, path
-from services.portal.edges.language import from_local
+from services.portal.edges.language import from_local, sort_key
 from services.portal.edges.shapes import Email, Entry, Event, Line, Mentor, Student
 from services.portal.edges.visit import SupportVisit, TrainingVisit, Visit
 from services.portal.pages import calendar, people
@@ -35,8 +35,8 @@ async def directory(visit: SupportVisit, q: str = "") -> Response:
     return visit.page(
         "directory.html",
         q=q,
-        mentors=sorted(found_mentors, key=lambda mentor: mentor.name)[:PEOPLE_SHOWN],
-        students=sorted(found_students, key=lambda student: student.name)[:PEOPLE_SHOWN],
+        mentors=sorted(found_mentors, key=lambda mentor: sort_key(mentor.name))[:PEOPLE_SHOWN],
+        students=sorted(found_students, key=lambda student: sort_key(student.name))[:PEOPLE_SHOWN],
         mentor_count=len(found_mentors),
         student_count=len(found_students),
         this_month=calendar.this_month(visit.now, visit.portal.school_zone),
@@ -59,7 +59,7 @@ async def files(visit: TrainingVisit, q: str = "", financement: str = "") -> Res
         q=q,
         funding=financement,
         fundings=sorted({student.funding for student in students}),
-        students=sorted(found, key=lambda student: student.name)[:PEOPLE_SHOWN],
+        students=sorted(found, key=lambda student: sort_key(student.name))[:PEOPLE_SHOWN],
         count=len(found),
     )
 
