@@ -42,6 +42,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that need servers, so that ``make unit`` can leave them out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and {"stack", "relais"} & set(item.fixturenames):
+            item.add_marker("stack")
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack | ContainerStack]:
     """PostgreSQL and one Kafka broker for the whole session: embedded, or in containers where that is asked for."""
