@@ -287,7 +287,9 @@ class EventStore:
         """Appends all ``changes`` or none, in one statement.
 
         ``also`` writes further rows in the same transaction, after the events. ``connection`` is that of a surrounding
-        transaction whose first statement was :meth:`lock_for_append`. Raises ``VersionConflict``,
+        transaction whose first statement was :meth:`lock_for_append`, and it must have written nothing before: its
+        transaction id orders these events, and one that is older than an event of the same aggregate that another
+        transaction appended meanwhile would put the later version first. Raises ``VersionConflict``,
         ``DuplicateCommand``, and ``psycopg.OperationalError`` where the server stays away.
         """
         recorded = self._record(changes, context)
