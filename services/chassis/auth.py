@@ -39,6 +39,7 @@ _MAX_JWKS_BYTES = 262_144
 _KEYS_FRESH_FOR_S = 600.0
 _REFRESH_AT_MOST_EVERY_S = 5.0
 _FETCH_TIMEOUT_S = 5.0
+_MAX_REMEMBERED = 1_024
 
 
 class Unauthenticated(Refused):
@@ -103,6 +104,7 @@ class Authenticator:
         self._keys: KeySet | None = None
         self._claims = JWTClaimsRegistry()
         self._loaded_at = self._tried_at = float("-inf")
+        self._remembered: dict[str, tuple[Principal, float]] = {}
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -116,15 +118,24 @@ class Authenticator:
 
     def needs_keys(self, token: str) -> bool:
         """Whether ``authenticate`` would load keys for this token, which may block."""
-        stale = self._monotonic() - self._loaded_at > _KEYS_FRESH_FOR_S
-        return (stale or not self._knows(token)) and self._monotonic() - self._tried_at > _REFRESH_AT_MOST_EVERY_S
+        now = self._monotonic()
+        if now - self._tried_at <= _REFRESH_AT_MOST_EVERY_S:
+            return False
+        return now - self._loaded_at > _KEYS_FRESH_FOR_S or not (token in self._remembered or self._knows(token))
 
     def authenticate(self, token: str) -> Principal:
-        """Who ``token`` names. Raises Unauthenticated, or Unavailable where the issuer was never reached."""
+        """Who ``token`` names. Raises Unauthenticated, or Unavailable where the issuer was never reached.
+
+        A token that was good stays so until it expires or the keys are loaded again: its signature is checked once.
+        """
         if len(token) > _MAX_TOKEN_CHARS:
             raise Unauthenticated(why="the token is too long", token_given=True)
         if self.needs_keys(token):
             self._refresh()
+        remembered = self._remembered  # Before the keys: what old ones verified must not outlive them.
+        principal, expires_at = remembered.get(token, (None, 0.0))
+        if principal is not None and time.time() < expires_at:
+            return principal
         if self._keys is None:
             raise Unavailable(
                 "unavailable",
@@ -136,7 +147,11 @@ class Authenticator:
             self._claims.validate(claims)
         except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise Unauthenticated(why=f"{type(error).__name__}: {error}", token_given=True) from error
-        return _principal(claims)
+        principal = _principal(claims)
+        if len(remembered) >= _MAX_REMEMBERED:
+            remembered.clear()
+        remembered[token] = principal, float(claims["exp"]) + _LEEWAY_S
+        return principal
 
     def _knows(self, token: str) -> bool:
         kid = _key_id(token)
@@ -168,7 +183,7 @@ class Authenticator:
                 sub={"essential": True},
                 email={"essential": True},
             )
-            self._keys, self._loaded_at = keys, self._monotonic()
+            self._keys, self._loaded_at, self._remembered = keys, self._monotonic(), {}
 
 
 def _key_id(token: str) -> str | None:

@@ -22,7 +22,6 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPBearer
-from fastapi.security.http import HTTPAuthorizationCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from starlette.concurrency import run_in_threadpool
@@ -46,7 +45,6 @@ RETRY_AFTER_S = 2
 T = TypeVar("T")
 
 _log = logging.getLogger("relais.errors")
-_bearer = HTTPBearer(auto_error=False, description="Access token (JWT) of the school's issuer.", bearerFormat="JWT")
 
 # An instant in a body or an answer: RFC 3339 with an offset when it comes in, UTC with Z when it goes out.
 Instant = Annotated[AwareDatetime, AfterValidator(lambda instant: instant.astimezone(UTC))]
@@ -120,11 +118,7 @@ def require(*roles: str) -> Any:
 
     Without roles: anybody with a valid token. The principal's ``role`` is the first of theirs that is allowed.
     """
-
-    async def principal(request: Request, person: Annotated[Principal, Depends(_signed_in)]) -> Principal:
-        return person.acting_as(roles)
-
-    return Depends(principal)
+    return Depends(_SignedIn(roles))
 
 
 def command_request(*roles: str) -> Any:
@@ -132,25 +126,7 @@ def command_request(*roles: str) -> Any:
 
     Reads Idempotency-Key, If-Match, Accept-Language, X-Correlation-Id, traceparent and the digest of the raw body.
     """
-
-    async def command(request: Request, person: Annotated[Principal, Depends(_signed_in)]) -> CommandRequest:
-        person = person.acting_as(roles)
-        context = Context(
-            actor=person.actor,
-            correlation_id=request.state.correlation_id,
-            causation_id=None,
-            traceparent=traceparent_of(request.headers),
-            now=request.app.state.clock.now(),
-        )
-        return CommandRequest(
-            context=context,
-            idempotency_key=_idempotency_key(request),
-            fingerprint=_fingerprint(request, await request.body()),
-            if_match=_if_match(request),
-            language=problem.language_of(request.headers.get("accept-language")),
-        )
-
-    return Depends(command)
+    return Depends(_Commanding(roles))
 
 
 def encode_cursor(position: Mapping[str, object]) -> str:
@@ -179,20 +155,51 @@ class _Unparsable(Refused):
     status = 400
 
 
-async def _signed_in(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Principal:
-    if credentials is None:
-        raise Unauthenticated(why="no bearer token", token_given="authorization" in request.headers)
-    authenticator: Authenticator = request.app.state.authenticator
-    token = credentials.credentials
-    try:
-        if authenticator.needs_keys(token):  # May wait for the issuer: not in the event loop.
-            return await run_in_threadpool(authenticator.authenticate, token)
-        return authenticator.authenticate(token)
-    except Unauthenticated as refused:
-        _log.info("token refused", extra={"why": refused.why})
-        raise
+class _SignedIn(HTTPBearer):
+    """One dependency for token and role, not one on top of the other: FastAPI solves each again for every request."""
+
+    def __init__(self, roles: tuple[str, ...]) -> None:
+        super().__init__(
+            scheme_name="access_token",
+            bearerFormat="JWT",
+            description="Access token of the school's issuer.",
+            auto_error=False,
+        )
+        self._roles = roles
+
+    async def __call__(self, request: Request) -> Principal:  # type: ignore[override]
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthenticated(why="no bearer token", token_given="authorization" in request.headers)
+        authenticator: Authenticator = request.app.state.authenticator
+        try:
+            if authenticator.needs_keys(token):  # May wait for the issuer: not in the event loop.
+                person = await run_in_threadpool(authenticator.authenticate, token)
+            else:
+                person = authenticator.authenticate(token)
+        except Unauthenticated as refused:
+            _log.info("token refused", extra={"why": refused.why})
+            raise
+        return person.acting_as(self._roles)
+
+
+class _Commanding(_SignedIn):
+    async def __call__(self, request: Request) -> CommandRequest:  # type: ignore[override]
+        person = await super().__call__(request)
+        context = Context(
+            actor=person.actor,
+            correlation_id=request.state.correlation_id,
+            causation_id=None,
+            traceparent=traceparent_of(request.headers),
+            now=request.app.state.clock.now(),
+        )
+        return CommandRequest(
+            context=context,
+            idempotency_key=_idempotency_key(request),
+            fingerprint=_fingerprint(request, await request.body()),
+            if_match=_if_match(request),
+            language=_language(request),
+        )
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -270,7 +277,11 @@ def _refuse_open_routes(app: FastAPI) -> None:
     """A forgotten ``require`` must not open a route to everybody: the service does not start."""
     for context in iter_route_contexts(app.routes):
         dependant = getattr(context, "dependant", None)
-        if dependant is not None and str(context.path).startswith("/api") and _signed_in not in _calls(dependant):
+        if (
+            dependant is not None
+            and str(context.path).startswith("/api")
+            and not any(isinstance(call, _SignedIn) for call in _calls(dependant))
+        ):
             raise ValueError(f"{context.path} asks for no role: add require(…) or command_request(…)")
 
 
