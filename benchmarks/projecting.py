@@ -1,0 +1,118 @@
+"""Row 4: a projection with its offset (billing's statement lines), against COPY of the rows that it ends with."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+from aiokafka import AIOKafkaProducer
+
+from benchmarks.ground import NOON, Ground, held
+from benchmarks.harness import Row, compare
+from relais_contracts import CloudEvent
+from services.billing.edges.tariff_file import read_tariff
+from services.billing.main import reactions
+from services.billing.views.statements import Statements
+from services.chassis.database import Database
+from services.chassis.event_store import Recorded
+from services.chassis.ids import new_id
+from services.chassis.inbox import Inbox
+from services.chassis.kafka import KafkaConnection
+from services.chassis.settings import Settings
+from services.sessions.edges.publish import SOURCE, publish
+
+EVENTS = 20_000
+TABLES = "billing.statement_lines, billing.inbox_positions, billing.inbox_versions"
+COPY_OUT = "COPY statement_lines TO STDOUT (FORMAT binary)"
+COPY_IN = "COPY statement_lines FROM STDIN (FORMAT binary)"
+COUNT = "SELECT count(*) AS found FROM statement_lines"
+DEADLINE_S = 120.0
+
+
+def rows(ground: Ground) -> Iterator[Row]:
+    database = ground.database("billing")
+    topic = ground.new_topic("bench.projection")
+    asyncio.run(_publish(ground.kafka(), topic))
+    settings = Settings()
+    statements = Statements(read_tariff(settings.tariff_file), settings.zone())
+
+    def projected() -> float:
+        ground.execute(f"TRUNCATE {TABLES}")
+        inbox = Inbox(
+            consumer="billing",
+            topics=[topic],
+            database=database,
+            kafka=ground.kafka(),
+            reactions=reactions(statements),
+        )
+        return EVENTS / asyncio.run(_until_all_stand(inbox, database))
+
+    projected()
+    with database.connection() as connection, connection.cursor().copy(COPY_OUT) as copy:
+        data = b"".join(bytes(block) for block in copy)
+
+    def copied() -> float:
+        ground.execute("TRUNCATE billing.statement_lines")
+        began = time.perf_counter()
+        with database.connection() as connection, connection.cursor().copy(COPY_IN) as copy:
+            copy.write(data)
+        return EVENTS / (time.perf_counter() - began)
+
+    yield compare(
+        "4",
+        f"a projection with its offset, {EVENTS:,} events to statement lines",
+        "COPY of the rows that it ends with",
+        ours=projected,
+        theirs=copied,
+        unit="rows/s",
+        at_least=0.40,
+    )
+    database.close()
+
+
+async def _publish(kafka: KafkaConnection, topic: str) -> None:
+    async with AIOKafkaProducer(**kafka.client_options(), enable_idempotence=True, linger_ms=5) as producer:
+        sent = []
+        for number in range(EVENTS):
+            key, value, headers = _event(number).to_record()
+            sent.append(await producer.send(topic, value, key, headers=headers))
+        await asyncio.gather(*sent)
+
+
+def _event(number: int) -> CloudEvent:
+    recorded = Recorded(
+        event_id=new_id(),
+        aggregate_id=new_id(),
+        version=1,
+        name="sessions.SessionHeld.v1",
+        data=held(number),
+        recorded_at=NOON,
+        actor="mentor:bench@example.org",
+        correlation_id=new_id(),
+        causation_id=None,
+        traceparent=None,
+    )
+    _, key, data = publish(recorded)
+    return CloudEvent(
+        recorded.event_id, data.ce_type, SOURCE, recorded.aggregate_id, 1, NOON, recorded.correlation_id, None,
+        recorded.actor, None, key, data,
+    )  # fmt: skip
+
+
+async def _until_all_stand(inbox: Inbox, database: Database) -> float:
+    """Seconds from the first effect (joining the group is no part of it) to the last."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(inbox.run(stop))
+    began, found_first = time.perf_counter(), 0
+    with database.connection() as connection:
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                found = (connection.execute(COUNT).fetchone() or {"found": 0})["found"]
+                if found_first == 0 and found > 0:
+                    began, found_first = time.perf_counter(), found
+                if found == EVENTS:
+                    break
+                await asyncio.sleep(0.005)
+        took_s = time.perf_counter() - began
+    stop.set()
+    await running
+    return took_s * EVENTS / max(1, EVENTS - found_first)
