@@ -100,10 +100,17 @@ class RunningRelais:
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + UP_TIMEOUT_S
-        while not (self.data_dir / "relais.json").exists():
+        while not self._says_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"relais up is not ready:\n{self.log.read_text()}{_ends_of_logs(self.data_dir)}")
             time.sleep(0.05)
+
+    def _says_ready(self) -> bool:
+        """A file that a killed Relais has left behind does not count."""
+        try:
+            return self.processes["supervisor"] == self.process.pid
+        except FileNotFoundError:
+            return False
 
     def stop(self) -> int:
         """SIGTERM; gives the exit status."""

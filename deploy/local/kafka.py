@@ -152,8 +152,8 @@ class KafkaBroker:
             "share.coordinator.state.topic.min.isr": in_sync,
             "group.initial.rebalance.delay.ms": 0,
             # A broker that was killed is refused until its old session has ended (9 s by default).
-            "broker.heartbeat.interval.ms": 500,
-            "broker.session.timeout.ms": 3000,
+            "broker.heartbeat.interval.ms": 1000,
+            "broker.session.timeout.ms": 6000,
             # The rest keeps one broker small.
             "log.cleaner.dedupe.buffer.size": 4 * 1024 * 1024,
             "num.network.threads": 2,
