@@ -67,7 +67,7 @@ def command(
         table = Table("", "Vérification", "Constat", "À faire")
         for each in found:
             mark = Text("ok", "green") if each.ok else Text("non", "bold red")
-            table.add_row(mark, Text(each.name), Text(each.seen), Text(each.to_do))
+            table.add_row(mark, Text(each.name), Text(each.seen), Text("" if each.ok else each.to_do))
         Console().print(table)
     if not well:
         raise typer.Exit(FAILED)

@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from services.cli.asking import api_client, get_or_fail
@@ -28,7 +28,13 @@ def command(
     if json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         return
-    table = Table("Quoi", "Qui, ou état", "Quand", "Détail", title=f"Événement {event_id}")
+    table = Table(
+        Column("Quoi", overflow="fold"),
+        Column("Qui, ou état", overflow="fold"),
+        Column("Quand", no_wrap=True),
+        Column("Détail", overflow="fold"),
+        title=f"Événement {event_id}",
+    )
     for row in rows(found):
         table.add_row(*(Text(cell) for cell in row))
     console = Console()
@@ -47,20 +53,25 @@ def rows(found: Mapping[str, Any]) -> Iterator[Row]:
 
 def event_row(event: Mapping[str, Any], *, indent: str) -> Row:
     name = str(event["event_type"]).removeprefix("relais.")
-    return indent + name, event["actor"], event["occurred_at"], _facts(event["data"])
+    return indent + name, event["actor"], _shown(event["occurred_at"]), _facts(event["data"])
 
 
 def effect_rows(effects: Mapping[str, Any]) -> Iterator[Row]:
     for line in effects["statement_lines"]:
-        amount = f"{line['amount_cents'] / 100:.2f} {line.get('currency', '')}"
+        amount = f"{line['amount_cents'] / 100:.2f} {line['currency']}"
         what = f"{line['outcome']}, {line['share_percent']} % : {amount} ({line['rate_version']})"
-        yield "↳ ligne d’appel à facturation", line["kind"], line.get("month", ""), what
+        yield "↳ ligne d’appel à facturation", line["kind"], line["month"], what
     for entry in effects["attendance_entries"]:
         what = f"session {entry['session_id']} : {entry['outcome']}"
-        yield "↳ dossier d’assiduité", entry.get("counts_as") or "", entry.get("week") or entry["starts_at"], what
+        yield "↳ dossier d’assiduité", entry.get("counts_as") or "", entry["week"], what
     for email in effects["emails"]:
         what = f"{email['template']} → {email['to'] or '?'} : {email['subject'] or ''}"
-        yield "↳ e-mail", email["state"], email.get("sent_at") or email["created_at"], what
+        yield "↳ e-mail", email["state"], _shown(email["sent_at"] or email["created_at"]), what
+
+
+def _shown(instant: str) -> str:
+    """RFC 3339, in UTC, to the second."""
+    return f"{instant[:19]}Z"
 
 
 def _facts(data: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from psycopg.rows import DictRow, dict_row
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from relais_contracts import TOPICS
 from services.chassis.database import CONNECT_TIMEOUT_S
@@ -85,8 +85,8 @@ def command(
     if json:
         typer.echo(orjson.dumps({"items": [asdict(each) for each in found]}, option=orjson.OPT_INDENT_2))
         return
-    columns = ("Service", "Sujet (topic)", "Partition", "Relais", "Retard", "Mis de côté", "Plus ancien (s)")
-    table = Table(*columns, title="Ce qui attend d’être publié, lu ou repris")
+    columns = ("Service", "Topic", "Partition", "Relais", "Retard", "Mis de côté", "Âge (s)")
+    table = Table(*(Column(name, no_wrap=True) for name in columns), title="Ce qui attend d’être publié, lu ou repris")
     for each in found:
         table.add_row(*("" if value is None else str(value) for value in asdict(each).values()))
     Console().print(table)

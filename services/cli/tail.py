@@ -28,6 +28,9 @@ from services.cli.running_stack import settings_of_running
 POLL_S = 0.3
 WATCHED_FOR_S = 15.0
 WATCHED_MAX = 100
+EFFECTS_WITHIN_S = 3.0
+"""How long the effects of the last event are waited for, where the number of events is limited."""
+WHAT = {"statement_lines": "statement_line", "attendance_entries": "attendance_entry", "emails": "email"}
 STYLES = {"sessions": "cyan", "transfers": "magenta", "billing": "green", "attendance": "blue"}
 
 
@@ -114,7 +117,7 @@ class _Out:
             "data": event.data.model_dump(mode="json"),
         }
         if self.json:
-            self._line({"kind": "event", **shown})
+            self._line({"what": "event", **shown})
             return
         name, actor, at, facts = event_row(shown, indent="  ↳ " if event.causation_id else "")
         style = STYLES.get(event.type.split(".")[1], "")
@@ -132,7 +135,7 @@ class _Out:
                 continue
             shown.add(identity)
             if self.json:
-                self._line({"kind": kind, **item})
+                self._line({"what": WHAT[kind], **{name: value for name, value in item.items() if name != "html"}})
             else:
                 self.console.print(
                     Text(f"    {' · '.join(cell for cell in row if cell)}", style="yellow"), soft_wrap=True
@@ -143,7 +146,7 @@ class _Out:
 
 
 def _items(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for kind in ("statement_lines", "attendance_entries", "emails"):
+    for kind in WHAT:
         for item in found[kind]:
             yield kind, item
 
@@ -170,8 +173,7 @@ async def _follow(
             if count == limit:
                 break
     if watcher is not None:
-        if client is not None:
-            await _show_effects(watched, out, client)
+        await asyncio.sleep(EFFECTS_WITHIN_S)
         watcher.cancel()
 
 
@@ -187,6 +189,7 @@ async def _events(settings: Settings, *, from_beginning: bool) -> AsyncGenerator
     await consumer.start()
     try:
         await (consumer.seek_to_beginning() if from_beginning else consumer.seek_to_end())
+        typer.echo("À l’écoute des événements ; Ctrl-C pour arrêter. Listening; Ctrl-C ends it.", err=True)
         async for record in consumer:
             with contextlib.suppress(ContractError):  # Not ours to judge here: a consumer parks it.
                 yield CloudEvent.from_record(

@@ -220,4 +220,4 @@ def test_memory_does_not_grow_with_the_number_of_sessions(tmp_path: Path) -> Non
 
     small, large = peak_bytes(1_500), peak_bytes(3_500)
     per_session = (large - small) / 2_000
-    assert per_session < 150, f"{per_session:.0f} bytes a session"
+    assert per_session < 400, f"{per_session:.0f} bytes a session"  # A digest in a set; a row would take 2,000.
