@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from relais_contracts import sessions
 from relais_contracts import transfers as contract
 from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
@@ -19,7 +20,8 @@ from services.transfers.edges.api import routers
 from services.transfers.edges.office import Office
 from services.transfers.edges.place_locks import PlaceLocks
 from services.transfers.edges.publish import publish
-from services.transfers.views import mentor_list, student_list
+from services.transfers.edges.reminders import Reminders
+from services.transfers.views import absence_list, mentor_list, planned_sessions, student_list
 
 LISTS = {
     contract.MentorRegistered.ce_type: [mentor_list.on_profile],
@@ -32,7 +34,7 @@ LISTS = {
 
 
 def build(settings: Settings) -> Service:
-    """Transfers with its API, its relay and the inbox that feeds the lists."""
+    """Transfers with its API, its relay and the inbox that feeds the lists, and the reminders of absences."""
     database = Database(
         settings.database_url_for("transfers"),
         application_name="relais-transfers",
@@ -44,7 +46,16 @@ def build(settings: Settings) -> Service:
         service="transfers", database=database, store=store, publish=publish, kafka=kafka, source="/relais/transfers"
     )
     store.on_appended = relay.wake
-    lists = Inbox(consumer="transfers", topics=[contract.TOPIC], database=database, kafka=kafka, reactions=LISTS)
+    inbox = Inbox(
+        consumer="transfers",
+        topics=[contract.TOPIC, sessions.TOPIC],
+        database=database,
+        kafka=kafka,
+        reactions={**LISTS, **absence_list.REACTIONS, **planned_sessions.REACTIONS},
+    )
+
+    office = Office(database, store, Commands(store), PlaceLocks())
+    clock = clock_for(settings.sandbox_clock_file)
 
     def ready() -> Mapping[str, str]:
         with database.connection() as connection:
@@ -55,8 +66,10 @@ def build(settings: Settings) -> Service:
         "Relais: transfers",
         service="transfers",
         auth=Authenticator.from_settings(settings),
-        routers=routers(Office(database, store, Commands(store), PlaceLocks())),
+        routers=routers(office, clock),
         ready=ready,
-        clock=clock_for(settings.sandbox_clock_file),
+        clock=clock,
     )
-    return Service("transfers", api=api, relay=relay, inboxes=[lists], close=database.close)
+    return Service(
+        "transfers", api=api, relay=relay, inboxes=[inbox], tasks=[Reminders(office, clock).run], close=database.close
+    )

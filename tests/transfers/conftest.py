@@ -24,6 +24,7 @@ from services.chassis.settings import Settings
 from services.transfers.main import build
 
 READY_WITHIN_S = 20.0
+LIMITS = httpx.Limits(max_connections=250, max_keepalive_connections=50)
 SOON_S = 10.0
 
 
@@ -125,7 +126,9 @@ def api(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]
     stopped = threading.Event()
     thread = threading.Thread(target=_run, args=(settings, stopped))
     thread.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", timeout=60, trust_env=False) as client:
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{settings.port}", timeout=120, trust_env=False, limits=LIMITS
+    ) as client:
         try:
             soon(lambda: _is_ready(client))
             assert settings.database_url is not None

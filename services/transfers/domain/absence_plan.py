@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 from services.transfers.domain.absence import Absence, Consent, Declared, Ended, NotDeclared, Preparation
@@ -18,6 +18,17 @@ class Status(StrEnum):
     ONGOING = "ongoing"
     RETURNING = "returning"  # the date has come, and students are still with their replacements
     ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsWithin:
+    """A student's sessions within an absence, whoever holds them: all but the cancelled, and those still to come."""
+
+    planned: int
+    remaining: int
+
+
+NONE_WITHIN: Final = SessionsWithin(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +62,14 @@ class Plan:
 
 
 def plan(
-    absence: Declared, mentor: Registered, students: Mapping[UUID, Enrolled], sessions_within: Mapping[UUID, int]
+    absence: Declared,
+    mentor: Registered,
+    students: Mapping[UUID, Enrolled],
+    within: Mapping[UUID, SessionsWithin],
 ) -> Plan:
-    """`sessions_within`: how many sessions each student has planned within the absence, whoever is to hold them."""
+    """`students`: those of the declaration and those who came since; `within`: what they have planned."""
     plans = tuple(
-        _student_plan(absence, student_id, student, sessions_within.get(student_id, 0))
+        _student_plan(absence, student_id, student, within.get(student_id, NONE_WITHIN))
         for student_id, student in sorted(students.items(), key=lambda item: (item[1].profile.name, item[0]))
     )
     to_hand_over = [plan for plan in plans if plan.advice.action is Action.TRANSFER]
@@ -87,13 +101,13 @@ def status(absence: Absence, plan: Plan, now: datetime) -> Status:
             assert_never(absence)
 
 
-def _student_plan(absence: Declared, student_id: UUID, student: Enrolled, within: int) -> StudentPlan:
+def _student_plan(absence: Declared, student_id: UUID, student: Enrolled, within: SessionsWithin) -> StudentPlan:
     recorded = absence.consents.get(student_id)
     consent = recorded.consent if recorded else Consent.NOT_ASKED
     with_mentor = student.mentor_id == absence.mentor_id
-    missed = max(within, recorded.sessions_missed if recorded else 0)
+    missed = max(within.planned, recorded.sessions_missed if recorded else 0)
     advice = advise(student.profile.funding, sessions_missed=missed, consent=consent)
-    left = within if with_mentor else 0
+    left = within.remaining if with_mentor else 0
     kept = advice.action is Action.KEEP and left == 0 and (missed == 0 or consent is Consent.GIVEN)
     return StudentPlan(
         student_id=student_id,

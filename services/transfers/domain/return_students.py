@@ -6,7 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from services.chassis.refusal import Refused
-from services.transfers.domain.absence import Declared
+from services.transfers.domain.absence import Declared, Ended
+from services.transfers.domain.change_absence import EndAbsence, decide_end
 from services.transfers.domain.mentor import Registered
 from services.transfers.domain.pairing import Decided
 from services.transfers.domain.student import Enrolled, TransferKind
@@ -16,21 +17,31 @@ from services.transfers.domain.transfer_student import decide as decide_transfer
 
 @dataclass(frozen=True, slots=True)
 class ReturnStudents:
+    """`all_back`: after these students, no other one is with a replacement."""
+
     absence_id: UUID
     now: datetime
     by_support: bool
+    all_back: bool
 
 
 def decide(
+    command: ReturnStudents, absence: Declared | Ended, mentor: Registered, students: Mapping[UUID, Enrolled]
+) -> Decided:
+    """All of `students` go back, or none. Too small a capacity is raised first; the refusal says to how much.
+
+    With the last of them, an absence that has begun is over.
+    """
+    declared = absence.absence if isinstance(absence, Ended) else absence
+    transfers = _transfers_back(command, declared, mentor, students)
+    if command.all_back and command.now >= declared.period.from_at:
+        return transfers + decide_end(EndAbsence(command.absence_id, command.now), absence)
+    return transfers
+
+
+def _transfers_back(
     command: ReturnStudents, absence: Declared, mentor: Registered, students: Mapping[UUID, Enrolled]
 ) -> Decided:
-    """All of `students` go back, or none. Too small a capacity is raised first; the refusal says to how much."""
-    if not students:
-        raise Refused(
-            "nobody_to_return",
-            "Aucun étudiant n'est à rendre au mentor qui revient.",
-            "There is no student to give back to the returning mentor.",
-        )
     if len(students) > mentor.free_places:
         needed = len(mentor.students) + len(students)
         raise Refused(

@@ -5,11 +5,13 @@ T4: for good, only through support.
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import assert_never
 from uuid import UUID
 
 from services.chassis.refusal import Refused
+from services.transfers.domain.absence import Absence, Declared, Ended, NotDeclared
 from services.transfers.domain.check_transfer import Outcome, diagnose
-from services.transfers.domain.mentor import Mentor, StudentAssigned, StudentReleased
+from services.transfers.domain.mentor import Mentor, Registered, StudentAssigned, StudentReleased
 from services.transfers.domain.pairing import Decided
 from services.transfers.domain.student import Enrolled, StudentTransferred, TransferKind
 
@@ -37,6 +39,8 @@ def decide(command: TransferStudent, student: Enrolled, replacement: Mentor) -> 
     if to_mentor_id == student.mentor_id:
         raise same_mentor()
     kind = _kind(command, student)
+    if kind is not TransferKind.RETURN:
+        _refuse_while_away(replacement, command.now)
     failed = [
         diagnosis
         for diagnosis in diagnose(student, replacement, returns=to_mentor_id in student.lenders)
@@ -77,6 +81,36 @@ def same_mentor() -> Refused:
         "Ce mentor accompagne déjà l'étudiant : indiquez l'adresse e-mail du mentor qui prend le relais.",
         "This mentor already accompanies the student: give the e-mail of the mentor who takes over.",
     )
+
+
+def refuse_other_absence(absence: Absence, student: Enrolled, to_mentor_id: UUID | None) -> Declared:
+    """A transfer is done for the absence of the mentor who hands the student over, or who takes them back."""
+    match absence:
+        case NotDeclared():
+            raise Refused("absence_unknown", "Cette absence n'existe pas.", "There is no such absence.")
+        case Declared(mentor_id=mentor_id) if mentor_id == student.mentor_id:
+            return absence
+        case Declared() | Ended():
+            declared = absence.absence if isinstance(absence, Ended) else absence
+            if declared.mentor_id == to_mentor_id:
+                return declared
+            raise Refused(
+                "absence_of_another",
+                "Cette absence n'est pas celle du mentor qui confie l'étudiant, ou elle est terminée.",
+                "This absence is not that of the mentor who hands the student over, or it is over.",
+            )
+        case _:
+            assert_never(absence)
+
+
+def _refuse_while_away(replacement: Mentor, now: datetime) -> None:
+    """Nobody takes over who is away at that very moment; they could not hold a session this week."""
+    if isinstance(replacement, Registered) and any(leave.from_at <= now < leave.to_at for leave in replacement.leaves):
+        raise Refused(
+            "replacement_away",
+            "Ce mentor est lui-même absent en ce moment : sollicitez un autre mentor du parcours, ou le support.",
+            "This mentor is away at the moment: ask another mentor of the path, or support.",
+        )
 
 
 def _kind(command: TransferStudent, student: Enrolled) -> TransferKind:

@@ -9,7 +9,7 @@ from psycopg.rows import DictRow
 
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Decision, check_if_match
-from services.chassis.http import Instant, Limit, Page, command_request, decode_cursor, encode_cursor, require
+from services.chassis.http import Instant, Limit, Page, command_request, require
 from services.chassis.refusal import Forbidden, NotFound
 from services.transfers.domain import change_capacity, enrol_student, register_mentor, update_student
 from services.transfers.domain.change_capacity import ChangeCapacity
@@ -19,6 +19,7 @@ from services.transfers.domain.register_mentor import RegisterMentor
 from services.transfers.domain.student import Enrolled, NotEnrolled
 from services.transfers.domain.update_student import UpdateStudent
 from services.transfers.edges import mentor_emails
+from services.transfers.edges.cursors import after, cursor_after
 from services.transfers.edges.office import STAFF, Office
 from services.transfers.edges.shapes import (
     EnrolledAccount,
@@ -96,10 +97,10 @@ def mentor_routes(office: Office) -> APIRouter:
     ) -> Page[MentorAnswer]:
         """For the school's staff only: mentors find each other by exact e-mail (T15)."""
         with office.database.connection() as connection:
-            rows = mentor_list.page(connection, search=search, path=path, after=_after(cursor), limit=limit + 1)
+            rows = mentor_list.page(connection, search=search, path=path, after=after(cursor), limit=limit + 1)
         items = [MentorAnswer.model_validate(row) for row in rows[:limit]]
         more = len(rows) > limit
-        return Page(items=items, next_cursor=_next(items[-1].name, items[-1].mentor_id) if more else None)
+        return Page(items=items, next_cursor=cursor_after(items[-1].name, items[-1].mentor_id) if more else None)
 
     @router.get("/mentors/me")
     def own_mentor(response: Response, person: Annotated[Principal, require("mentor")]) -> MentorAnswer:
@@ -169,11 +170,11 @@ def student_routes(office: Office) -> APIRouter:
             office.refuse_other_mentors(person, mentor_id)
         with office.database.connection() as connection:
             rows = student_list.page(
-                connection, mentor_id=mentor_id, search=search, after=_after(cursor), limit=limit + 1
+                connection, mentor_id=mentor_id, search=search, after=after(cursor), limit=limit + 1
             )
         items = [StudentItem.model_validate(row) for row in rows[:limit]]
         more = len(rows) > limit
-        return Page(items=items, next_cursor=_next(items[-1].name, items[-1].student_id) if more else None)
+        return Page(items=items, next_cursor=cursor_after(items[-1].name, items[-1].student_id) if more else None)
 
     @router.get("/students/me")
     def own_student(response: Response, person: Annotated[Principal, require("student")]) -> StudentAnswer:
@@ -227,12 +228,3 @@ def _refuse_unless_own_mentor(office: Office, person: Principal, mentor_id: UUID
     student_id = office.student_id_of(person.email)
     if student_id is None or Work(office.store).enrolled(student_id).mentor_id != mentor_id:
         raise Forbidden("forbidden", "Ce n'est pas votre mentor.", "This is not your mentor.")
-
-
-def _after(cursor: str | None) -> tuple[str, UUID] | None:
-    position = decode_cursor(cursor)
-    return None if position is None else (str(position.get("name", "")), UUID(str(position.get("id", UUID(int=0)))))
-
-
-def _next(name: str, last_id: UUID) -> str:
-    return encode_cursor({"name": name, "id": last_id})

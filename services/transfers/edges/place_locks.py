@@ -12,7 +12,7 @@ from uuid import UUID
 from services.chassis.refusal import Unavailable
 
 STRIPES = 256
-WAIT_MAX_S = 20.0
+WAIT_MAX_S = 30.0
 
 
 class PlaceLocks:

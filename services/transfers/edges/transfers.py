@@ -1,5 +1,6 @@
 """Transfers: the check and the deed."""
 
+from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -8,7 +9,6 @@ from fastapi import APIRouter, Response
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Decision, check_if_match
 from services.chassis.http import command_request, require
-from services.chassis.refusal import Refused
 from services.transfers.domain import transfer_student
 from services.transfers.domain.check_transfer import diagnose
 from services.transfers.domain.mentor import Mentor, NotRegistered
@@ -69,8 +69,11 @@ def transfer_routes(office: Office) -> APIRouter:
             student = work.enrolled(student_id)
             office.refuse_strangers(person, student, only_current=True)
             check_if_match(request, work.loaded_version(student_id))
+            return_on: date | None = None
             if body.absence_id is not None:
-                raise Refused("absence_unknown", "Cette absence n'existe pas.", "There is no such absence.")
+                found = work.absence(body.absence_id)
+                absence = transfer_student.refuse_other_absence(found, student, to_mentor_id)
+                return_on = absence.period.return_on
             command = TransferStudent(
                 student_id=student_id,
                 to_mentor_id=to_mentor_id,
@@ -78,6 +81,7 @@ def transfer_routes(office: Office) -> APIRouter:
                 by_support=person.role == "support",
                 kind=body.kind,
                 absence_id=body.absence_id,
+                return_on=return_on,
             )
             decided = transfer_student.decide(command, student, _replacement(work, to_mentor_id))
             work.decided_together(decided)
