@@ -62,6 +62,9 @@ class Settings(BaseSettings):
         "smtps://user:password@host:port. Not given: the local one of relais up; elsewhere e-mails stay queued.",
     )
     mail_from: str = Field(default="Relais <relais@example.org>", description="Sender of the e-mails.", max_length=320)
+    support_email: str = Field(
+        default="support@example.org", description="Address of support, for requests for help.", max_length=254
+    )
     oidc_issuer: str | None = Field(
         default=None,
         description="OpenID Connect issuer whose access tokens are accepted (https://…), or the file:// URL of "

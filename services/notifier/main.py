@@ -35,7 +35,9 @@ def build(settings: Settings) -> Service:
         topics=("relais.transfers", "relais.sessions"),
         database=database,
         kafka=KafkaConnection(settings),
-        reactions=reactions(mail_domain=parseaddr(settings.mail_from)[1].rpartition("@")[2]),
+        reactions=reactions(
+            mail_domain=parseaddr(settings.mail_from)[1].rpartition("@")[2], support_email=settings.support_email
+        ),
         after_commit=sender.wake if sender else None,
     )
 

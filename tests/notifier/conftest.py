@@ -15,7 +15,13 @@ from psycopg.conninfo import make_conninfo
 from deploy.local import Stack
 from relais_contracts import CloudEvent, Contract
 from relais_contracts.sessions import SessionCancelled, SessionRescheduled
-from relais_contracts.transfers import MentorRegistered, StudentEnrolled, StudentTransferred
+from relais_contracts.transfers import (
+    AbsenceReminderDue,
+    HelpRequested,
+    MentorRegistered,
+    StudentEnrolled,
+    StudentTransferred,
+)
 from services.chassis.database import Database
 from services.chassis.ids import new_id
 from services.chassis.migrate import migrate_database
@@ -153,6 +159,33 @@ class School:
         }
         return event(StudentTransferred(**fields | changed))
 
+    def reminder(self, kind: str, **changed: Any) -> CloudEvent:
+        fields: dict[str, Any] = {
+            "absence_id": new_id(),
+            "mentor_id": self.jean_id,
+            "kind": kind,
+            "from_at": datetime(2026, 11, 15, 23, 0, tzinfo=UTC),
+            "to_at": datetime(2026, 11, 29, 23, 0, tzinfo=UTC),
+            "student_ids": (self.student_id,),
+            "replacement_ids": (),
+            "due_at": datetime(2026, 11, 12, 23, 0, tzinfo=UTC),
+        }
+        data = AbsenceReminderDue(**fields | changed)
+        return event(data, subject=data.absence_id)
+
+    def help_requested(self) -> CloudEvent:
+        data = HelpRequested(
+            absence_id=new_id(),
+            mentor_id=self.jean_id,
+            from_at=datetime(2026, 11, 15, 23, 0, tzinfo=UTC),
+            to_at=datetime(2026, 11, 29, 23, 0, tzinfo=UTC),
+            student_ids=(self.student_id,),
+            message="Personne n’est libre.",
+            late=True,
+            requested_at=datetime(2026, 11, 13, 8, 0, tzinfo=UTC),
+        )
+        return event(data, subject=data.absence_id)
+
 
 @dataclass
 class Notifier:
@@ -164,7 +197,7 @@ class Notifier:
     renderer: Renderer
 
     def hear(self, *events: CloudEvent) -> None:
-        known = reactions(mail_domain="relais.example.org")
+        known = reactions(mail_domain="relais.example.org", support_email="support@example.org")
         with self.database.transaction() as connection:
             for each in events:
                 for reaction in known.get(each.type, ()):

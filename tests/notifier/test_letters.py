@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.notifier.edges.rendering import moment
+from services.notifier.domain.letter import Template
+from services.notifier.edges.rendering import LOCALES, TEMPLATES, moment
 from tests.notifier.conftest import PARIS, Notifier, School
 
 
@@ -133,3 +134,49 @@ def test_a_name_can_not_add_a_header(notifier: Notifier, school: School) -> None
 )
 def test_instants_are_shown_in_local_time(instant: datetime, language: str, shown: str) -> None:
     assert moment(instant, language, PARIS).whole.replace("\u00a0", " ") == shown
+
+
+@pytest.mark.rule("T17")
+def test_72_hours_before_departure_the_mentor_is_reminded_of_who_has_no_solution(
+    notifier: Notifier, school: School
+) -> None:
+    notifier.hear(*school.people(), school.reminder("help_deadline"))
+    notifier.send_all()
+    (message,) = notifier.mail.received
+    assert message["To"] == f"Jean Roux <{school.jean_email}>"
+    assert message["Subject"] == "Votre absence approche : un étudiant est sans solution"
+    assert "Étudiant : Léa Martin" in text_of(message)
+    assert "Départ : lundi 16 novembre 2026 à 0 h 00 (heure de Paris)" in text_of(message)
+
+
+@pytest.mark.rule("T17")
+def test_a_request_for_help_reaches_support_and_the_mentor_knows(notifier: Notifier, school: School) -> None:
+    notifier.hear(*school.people(), school.help_requested())
+    notifier.send_all()
+    to_support = only(notifier, "support@example.org")
+    assert to_support["Subject"] == "Urgent : Jean Roux demande de l’aide pour 1 étudiant"
+    assert "> Personne n’est libre." in text_of(to_support)
+    assert only(notifier, school.jean_email)["Subject"] == "Le support a reçu votre demande d’aide"
+
+
+@pytest.mark.rule("T16")
+def test_on_the_return_each_replacement_is_reminded_of_the_students_that_they_have(
+    notifier: Notifier, school: School
+) -> None:
+    other = School.new()
+    notifier.hear(*school.people(), *other.people(name="Max Petit"), school.transferred(), other.transferred())
+    replacements, students = (school.ana_id, other.ana_id), (school.student_id, other.student_id)
+    notifier.hear(school.reminder("return", student_ids=students, replacement_ids=replacements))
+    notifier.send_all()
+    reminders = {row["recipient"]: row for row in notifier.rows("event_type LIKE '%Reminder%'")}
+    assert set(reminders) == {school.jean_email, school.ana_email, other.ana_email}
+    assert "Étudiant\u00a0: Léa Martin" in reminders[school.ana_email]["text_body"]
+    assert "Étudiant\u00a0: Max Petit" in reminders[other.ana_email]["text_body"]
+    assert "Étudiants\u00a0: Léa Martin, Max Petit" in reminders[school.jean_email]["text_body"]
+    assert "relevez-la d’abord" in reminders[school.jean_email]["text_body"]
+
+
+def test_every_letter_is_there_in_both_languages(school: School) -> None:
+    for template in Template:
+        for language in LOCALES:
+            assert (TEMPLATES / language / f"{template}.jinja").is_file(), (template, language)

@@ -1,11 +1,14 @@
 """Letters: which e-mail an event causes, to whom, and what it must say. Pure; wording and delivery stand elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
 Fact = str | int | bool | None
+
+SUPPORT_ID = UUID("5a1d0000-0000-4000-8000-000000000001")
+"""Support in the directory of people: one address for all of them."""
 
 
 class Template(StrEnum):
@@ -17,6 +20,11 @@ class Template(StrEnum):
     MENTOR_CHANGED = "mentor_changed"
     STUDENT_ARRIVED = "student_arrived"
     STUDENT_LEFT = "student_left"
+    HELP_DEADLINE = "help_deadline"
+    HELP_REQUESTED = "help_requested"
+    HELP_ON_ITS_WAY = "help_on_its_way"
+    RETURN_STUDENTS = "return_students"
+    RETURN_OF_STUDENTS = "return_of_students"
 
 
 class Calendar(StrEnum):
@@ -54,3 +62,8 @@ class Person:
     name: str
     language: str
     timezone: str | None = field(default=None)
+
+
+def students_of(student_ids: Iterable[UUID]) -> dict[str, UUID]:
+    """Several students of one letter, as parts ``student_1``, ``student_2``, …"""
+    return {f"student_{number}": student_id for number, student_id in enumerate(student_ids, start=1)}

@@ -65,6 +65,8 @@ class Renderer:
         zone = ZoneInfo(mentor.timezone) if mentor and mentor.timezone else self._zone
         said = {name: _said(name, value, language, zone) for name, value in facts.items()}
         named = {part: {"name": _one_line(person.name), "email": person.email} for part, person in people.items()}
+        students = [person["name"] for part, person in named.items() if part.startswith("student_")]
+        said |= {"students": ", ".join(sorted(students, key=str.casefold)), "students_count": len(students)}
         content: Any = self._templates.get_template(f"{language}/{template}.jinja").make_module({**said, **named})
         parts = {
             "language": language,

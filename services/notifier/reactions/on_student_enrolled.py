@@ -14,3 +14,5 @@ def on_student_enrolled(connection: Connection[DictRow], event: CloudEvent) -> N
     student = event.data
     assert isinstance(student, StudentEnrolled | StudentUpdated)
     people.keep(connection, Person(student.student_id, "student", student.email, student.name, student.language))
+    if isinstance(student, StudentEnrolled):
+        people.pair(connection, student.student_id, student.mentor_id)

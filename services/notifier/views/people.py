@@ -20,6 +20,22 @@ SET role = excluded.role, email = excluded.email, name = excluded.name, language
 FIND = "SELECT person_id, role, email, name, language, timezone FROM people WHERE person_id = ANY(%s)"
 
 
+PAIR = "UPDATE people SET mentor_id = %s WHERE person_id = %s"
+
+MENTORS_OF = "SELECT person_id, mentor_id FROM people WHERE person_id = ANY(%s) AND mentor_id IS NOT NULL"
+
+
+def pair(connection: Connection[DictRow], student_id: UUID, mentor_id: UUID) -> None:
+    """Notes who accompanies the student now; nothing where the student is not known."""
+    connection.execute(PAIR, (mentor_id, student_id))
+
+
+def mentors_of(connection: Connection[DictRow], student_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """The present mentor of each student, as far as it is known."""
+    rows = connection.execute(MENTORS_OF, (list(student_ids),)).fetchall()
+    return {row["person_id"]: row["mentor_id"] for row in rows}
+
+
 def keep(connection: Connection[DictRow], person: Person) -> None:
     """Inserts or replaces the person's row."""
     connection.execute(
