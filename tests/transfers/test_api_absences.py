@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
@@ -273,7 +273,8 @@ def test_a_reminder_is_published_once_when_72_hours_are_left(api: Api) -> None:
 
     def reminded() -> bool:
         for record in consumer.consume(500, timeout=0.2):
-            event = CloudEvent.from_record(record.key(), record.value(), record.headers())
+            headers = cast("list[tuple[str, bytes]]", record.headers())
+            event = CloudEvent.from_record(record.key(), record.value(), headers)
             if str(event.subject) == absence["absence_id"]:
                 seen.append(event)
         return any(event.type.endswith("AbsenceReminderDue.v1") for event in seen)
