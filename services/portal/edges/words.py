@@ -153,4 +153,4 @@ class Words:
             case "cancelled":
                 return "calm" if recoverable else "warn" if recoverable is None else "bad"
             case _:
-                return "plain"
+                return "quiet"

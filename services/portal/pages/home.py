@@ -119,10 +119,12 @@ async def _support_home(visit: Visit) -> Response:
         or_problem(visit.apis.get(path("emails"), state="failed", limit=EMAILS_SHOWN)),
         or_problem(visit.apis.get(path("audit"), limit=12)),
     )
+    entries = [] if isinstance(audit, Problem) else [Event.model_validate(item) for item in audit["items"]]
     return visit.page(
         "home_support.html",
+        people=await people.people(visit.apis, students={entry.student_id for entry in entries}),
         failed=[] if isinstance(failed, Problem) else [Email.model_validate(item) for item in failed["items"]],
-        entries=[] if isinstance(audit, Problem) else [Event.model_validate(item) for item in audit["items"]],
+        entries=entries,
         away=next((part for part in (failed, audit) if isinstance(part, Problem)), None),
     )
 

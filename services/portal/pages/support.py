@@ -82,12 +82,14 @@ async def audit(
         )
     )
     filters = {"acteur": acteur, "objet": objet, "type": type, "de": de, "a": a}
+    entries = [] if isinstance(found, Problem) else [Event.model_validate(item) for item in found["items"]]
     return visit.page(
         "audit.html",
+        people=await people.people(visit.apis, students={entry.student_id for entry in entries}),
         status=found.status if isinstance(found, Problem) and found.status >= 500 else 200,
         filters=filters,
         types=EVENT_TYPES,
-        entries=[] if isinstance(found, Problem) else [Event.model_validate(item) for item in found["items"]],
+        entries=entries,
         next_cursor=None if isinstance(found, Problem) else found.get("next_cursor"),
         problem=found if isinstance(found, Problem) else None,
     )

@@ -1,0 +1,125 @@
+"""A real Chromium, driven by Playwright against a whole Relais."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request, sync_playwright
+
+from tests.conftest import ROOT, RunningRelais
+from tests.journeys.school import School
+
+ARTIFACTS = ROOT / "artifacts" / "browser"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--no-first-run",
+)
+TIMEOUT_MS = 10_000
+
+
+def chromium_path(playwright: Playwright) -> str:
+    """Where install_browser.sh looks, in its order. Without one the tests fail: they never skip."""
+    named = os.environ.get("RELAIS_CHROMIUM")
+    found = named or next((path for path in map(shutil.which, NAMES) if path), None)
+    path = found or playwright.chromium.executable_path
+    if not Path(path).exists():
+        pytest.fail("There is no Chromium for the browser tests: run `make install-browser`.")
+    return path
+
+
+# One a module, not one a session: while it runs, no other test of this process could start an event loop.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(playwright), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def school(relais: RunningRelais) -> School:
+    return School(relais)
+
+
+class Visitor:
+    """A person at a browser. Notes what no page may do: an error in the console, a request to another host."""
+
+    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
+        self.context: BrowserContext = browser.new_context(
+            **{
+                "base_url": url,
+                "locale": "fr-FR",
+                "timezone_id": "Europe/Paris",
+                "viewport": {"width": 1280, "height": 860},
+                "reduced_motion": "reduce",
+            }
+            | options
+        )
+        self.context.set_default_timeout(TIMEOUT_MS)
+        self.page: Page = self.context.new_page()
+        self.faults: list[str] = []
+        self._url = url
+        self.page.on("pageerror", lambda error: self.faults.append(f"error in a script: {error}"))
+        self.page.on("request", self._note_request)
+        self.page.on(
+            "console", lambda message: self.faults.append(message.text) if "Content Security" in message.text else None
+        )
+
+    def sign_in(self, name: str, *, student: bool = False) -> None:
+        self.page.goto("/connexion")
+        if student:
+            self.page.get_by_role("searchbox").fill(name)
+            self.page.get_by_role("searchbox").press("Enter")
+        self.page.locator("button.card", has_text=name).click()
+        self.page.wait_for_url(lambda url: "/connexion" not in url)
+
+    def weight_bytes(self) -> int:
+        """All that the page loaded, unpacked."""
+        weight: int = self.page.evaluate(
+            "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+            ".reduce((sum, entry) => sum + entry.decodedBodySize, 0)"
+        )
+        return weight
+
+    def overflows(self) -> bool:
+        wide: bool = self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+        return wide
+
+    def _note_request(self, request: Request) -> None:
+        if not request.url.startswith((self._url, "data:", "about:")):
+            self.faults.append(f"a request to another host: {request.url}")
+
+
+class Visitors:
+    """Opens browsers for a test and closes them, with a screenshot of where each ended."""
+
+    def __init__(self, browser: Browser, url: str, test: str) -> None:
+        self._browser, self._url, self._test = browser, url, test
+        self._open: list[Visitor] = []
+
+    def __call__(self, **options: Any) -> Visitor:
+        visitor = Visitor(self._browser, self._url, **options)
+        self._open.append(visitor)
+        return visitor
+
+    def leave(self) -> list[str]:
+        ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        for number, visitor in enumerate(self._open):
+            visitor.page.screenshot(path=ARTIFACTS / f"{self._test}-{number}.png", full_page=True)
+            visitor.context.close()
+        return [fault for visitor in self._open for fault in visitor.faults]
+
+
+@pytest.fixture
+def visitors(chromium: Browser, relais: RunningRelais, request: pytest.FixtureRequest) -> Iterator[Visitors]:
+    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
+    visiting = Visitors(chromium, relais.url, name)
+    yield visiting
+    assert visiting.leave() == []

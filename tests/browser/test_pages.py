@@ -1,0 +1,122 @@
+"""What every page keeps to: light, wide or narrow, both languages, the keyboard, and nothing from elsewhere."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visitor, Visitors
+from tests.browser.test_journeys import Cast
+from tests.journeys.school import School, at
+
+WEIGHT_LIMIT_BYTES = 100_000
+
+
+@pytest.fixture
+def cast(school: School) -> Cast:
+    return Cast(school, starts_at=at(days=2))
+
+
+def pages_of_mentor(cast: Cast) -> list[str]:
+    student = f"/etudiants/{cast.student['student_id']}"
+    return [
+        "/",
+        "/sessions",
+        "/sessions?vue=a-venir",
+        "/sessions?vue=passees",
+        "/sessions/nouvelle",
+        cast.session_path,
+        f"{cast.session_path}/annuler",
+        f"{cast.session_path}/deplacer",
+        f"{cast.session_path}/tenue",
+        "/etudiants",
+        student,
+        f"{student}/informations",
+        f"{student}/commentaires",
+        f"{student}/assiduite",
+        "/appel-a-facturation",
+        "/docs",
+    ]
+
+
+PAGES_OF_OTHERS = {
+    "Support": ("/", "/annuaire", "/journal", "/e-mails", "/facturation", "/sessions"),
+    "Facturation": ("/facturation",),
+    "Administration de la formation": ("/dossiers",),
+}
+
+
+def test_each_page_is_light_and_fits_a_wide_screen_and_a_phone(cast: Cast, visitors: Visitors) -> None:
+    for viewport in ({"width": 1440, "height": 900}, {"width": 360, "height": 740}):
+        visitor = visitors(viewport=viewport)
+        visitor.page.goto("/connexion")
+        _is_well(visitor, "/connexion")
+        visitor.sign_in(cast.mentor["name"])
+        for path in pages_of_mentor(cast):
+            _open(visitor, path)
+        for who, paths in PAGES_OF_OTHERS.items():
+            visitor.context.clear_cookies()
+            visitor.sign_in(who)
+            for path in paths:
+                _open(visitor, path)
+
+
+def test_pages_are_in_english_where_that_is_chosen(cast: Cast, visitors: Visitors) -> None:
+    visitor = visitors()
+    page = visitor.page
+    visitor.sign_in(cast.mentor["name"])
+    assert page.locator("html").get_attribute("lang") == "fr"
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.get_by_role("link", name="My sessions").first).to_be_visible()
+    for path in pages_of_mentor(cast):
+        _open(visitor, path)
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.goto(f"{cast.session_path}/annuler")
+    expect(page.locator(".reason.closed").first).to_contain_text("This reason appears only within the 24 h")
+
+
+def test_the_keyboard_alone_leads_to_the_content(cast: Cast, visitors: Visitors) -> None:
+    visitor = visitors()
+    page = visitor.page
+    visitor.sign_in(cast.mentor["name"])
+    page.goto("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Aller au contenu")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+
+def test_each_field_and_choice_has_a_name(cast: Cast, visitors: Visitors) -> None:
+    visitor = visitors()
+    visitor.sign_in(cast.mentor["name"])
+    for path in pages_of_mentor(cast):
+        visitor.page.goto(path)
+        unnamed = visitor.page.evaluate(
+            "[...document.querySelectorAll('input:not([type=hidden]), select, textarea')]"
+            ".filter(one => !one.labels.length && !one.ariaLabel).map(one => one.name)"
+        )
+        assert unnamed == [], path
+
+
+def test_a_signed_out_person_is_asked_who_they_are_and_comes_back(cast: Cast, visitors: Visitors) -> None:
+    page = visitors().page
+    page.goto("/etudiants")
+    assert page.url.endswith("/connexion?suite=/etudiants")
+    page.locator("button.card", has_text=cast.mentor["name"]).click()
+    page.wait_for_url("**/etudiants")
+    page.get_by_role("button", name="Se déconnecter").click()
+    page.wait_for_url("**/connexion")
+    page.goto("/sessions")
+    assert "/connexion" in page.url
+
+
+def _open(visitor: Visitor, path: str) -> None:
+    answer = visitor.page.goto(path)
+    assert answer is not None
+    assert answer.status == 200, path
+    _is_well(visitor, path)
+
+
+def _is_well(visitor: Visitor, path: str) -> None:
+    assert visitor.weight_bytes() <= WEIGHT_LIMIT_BYTES, path
+    assert not visitor.overflows(), path
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_count(1)
