@@ -153,3 +153,29 @@ class Settings(BaseSettings):
         if password is None:
             return make_conninfo(self.database_url, user=f"relais_{service}")
         return make_conninfo(self.database_url, user=f"relais_{service}", password=password.get_secret_value())
+
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+TABLE_BEGIN, TABLE_END = "<!-- settings: python -m services.chassis.settings -->\n", "<!-- /settings -->"
+
+
+def settings_table() -> str:
+    """The README's table of all settings, with their defaults."""
+    rows = ["| variable | default | |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        rows.append(f"| `RELAIS_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def readme_with_table(text: str) -> str:
+    """``text`` with the table between its two marks written anew. ValueError where a mark is missing."""
+    head, begin, rest = text.partition(TABLE_BEGIN)
+    _, end, tail = rest.partition(TABLE_END)
+    if not begin or not end:
+        raise ValueError("README.md has lost the marks around its table of settings")
+    return head + begin + settings_table() + end + tail
+
+
+if __name__ == "__main__":
+    README.write_text(readme_with_table(README.read_text()))

@@ -1,12 +1,15 @@
 """The structure holds, and each rule that guards it is seen to catch a violation planted for it."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from services.chassis.settings import readme_with_table
 
 ROOT = Path(__file__).resolve().parents[2]
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
@@ -109,3 +112,23 @@ def test_each_service_says_what_it_accepts_emits_and_owns() -> None:
         text = readme.read_text().lower()
         for word in ("accepts", "emits", "owns"):
             assert word in text, f"{service.name}/README.md does not say what it {word}"
+
+
+def test_the_readme_lists_every_setting() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert readme_with_table(text) == text, "run python -m services.chassis.settings"
+
+
+def test_no_document_links_to_what_is_not_there() -> None:
+    """Every relative link of every Markdown file leads to a file or a folder."""
+    broken = []
+    for document in [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("s*/**/README.md"),
+        *ROOT.glob("schemas/*.md"),
+    ]:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+            if "://" not in target and not (document.parent / target).exists():
+                broken.append(f"{document.relative_to(ROOT)}: {target}")
+    assert broken == []
