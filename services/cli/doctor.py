@@ -18,7 +18,6 @@ import psycopg
 import typer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -30,6 +29,7 @@ from services.chassis.migrate import migrations_of, services_with_data
 from services.chassis.settings import Settings
 from services.cli.failing import FAILED
 from services.cli.running_stack import issuer_folder, read_running, settings_of_running
+from services.cli.showing import table_console
 
 OLDEST_POSTGRES = 140_000
 CLOCKS_APART_S = 2.0
@@ -68,7 +68,7 @@ def command(
         for each in found:
             mark = Text("ok", "green") if each.ok else Text("non", "bold red")
             table.add_row(mark, Text(each.name), Text(each.seen), Text("" if each.ok else each.to_do))
-        Console().print(table)
+        table_console().print(table)
     if not well:
         raise typer.Exit(FAILED)
 

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from services.cli.asking import api_client, get_or_fail
 from services.cli.running_stack import settings_of_running
+from services.cli.showing import table_console
 
 Row = tuple[str, str, str, str]
 
@@ -29,7 +29,7 @@ def command(
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         return
     table = Table(
-        Column("Quoi", overflow="fold"),
+        Column("Quoi", no_wrap=True),
         Column("Qui, ou état", overflow="fold"),
         Column("Quand", no_wrap=True),
         Column("Détail", overflow="fold"),
@@ -37,7 +37,7 @@ def command(
     )
     for row in rows(found):
         table.add_row(*(Text(cell) for cell in row))
-    console = Console()
+    console = table_console()
     console.print(table)
     for service in found["effects"]["unavailable"]:
         console.print(f"Le service {service} ne répond pas : ses effets manquent ici.", markup=False)

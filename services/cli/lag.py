@@ -14,7 +14,6 @@ import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from psycopg.rows import DictRow, dict_row
-from rich.console import Console
 from rich.table import Column, Table
 
 from relais_contracts import TOPICS
@@ -24,6 +23,7 @@ from services.chassis.settings import SERVICES, Settings
 from services.cli.failing import fail
 from services.cli.running_stack import settings_of_running
 from services.cli.serve import module_of
+from services.cli.showing import table_console
 
 FETCH_TIMEOUT_S = 5.0
 
@@ -89,7 +89,7 @@ def command(
     table = Table(*(Column(name, no_wrap=True) for name in columns), title="Ce qui attend d’être publié, lu ou repris")
     for each in found:
         table.add_row(*("" if value is None else str(value) for value in asdict(each).values()))
-    Console().print(table)
+    table_console().print(table)
 
 
 async def measure(settings: Settings) -> list[Lag]:
