@@ -84,7 +84,7 @@ def student(funding: Funding = Funding.SELF_FUNDED, mentor_id: UUID = ADA, lende
 # --- T5–T9: advice by funding and sessions missed
 
 
-@pytest.mark.rule("T5", "T6", "T7", "T8", "T9")
+@pytest.mark.rule("T2", "T5", "T6", "T7", "T8", "T9")
 @pytest.mark.parametrize(
     ("funding", "missed", "consent", "action", "rule"),
     [
