@@ -30,7 +30,7 @@ from starlette.exceptions import HTTPException
 from services.chassis import problem
 from services.chassis.api_page import api_page
 from services.chassis.auth import Authenticator, Principal, Unauthenticated
-from services.chassis.clock import Clock, SystemClock
+from services.chassis.clock import Clock, SandboxClock, SystemClock
 from services.chassis.commands import CommandRequest
 from services.chassis.context import Context
 from services.chassis.middleware import RequestFrame, traceparent_of
@@ -106,7 +106,7 @@ def create_api(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(psycopg.OperationalError, _database_away)
     app.add_exception_handler(psycopg.DataError, _data_refused)
-    for router in routers:
+    for router in (*routers, *_sandbox(app.state.clock)):
         app.include_router(router, prefix="/api")
     _refuse_open_routes(app)
     _add_operations(app, ready)
@@ -271,6 +271,14 @@ async def _data_refused(request: Request, error: Exception) -> Response:
 
 def _language(request: Request) -> problem.Language:
     return problem.language_of(request.headers.get("accept-language"))
+
+
+def _sandbox(clock: Clock) -> list[APIRouter]:
+    if not isinstance(clock, SandboxClock):
+        return []
+    from services.chassis.sandbox import sandbox_router  # It is built with ``require``, so it stands above this module.
+
+    return [sandbox_router(clock)]
 
 
 def _refuse_open_routes(app: FastAPI) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from relais_contracts import REGISTRY, TOPICS
 from services.chassis.auth import Authenticator
+from services.chassis.clock import clock_for
 from services.chassis.database import Database
 from services.chassis.effects import Reaction
 from services.chassis.http import create_api
@@ -47,6 +48,7 @@ def build(settings: Settings) -> Service:
         auth=Authenticator.from_settings(settings),
         routers=[audit_router(database, others)],
         ready=ready,
+        clock=clock_for(settings.sandbox_clock_file),
     )
     inbox = Inbox(
         consumer=NAME, topics=TOPICS, database=database, kafka=KafkaConnection(settings), reactions=reactions()

@@ -17,6 +17,7 @@ OWNERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"/api/sessions(?:/|$)", "sessions"),
         (r"/api/emails(?:/|$)", "notifier"),
         (r"/api/audit(?:/|$)", "support"),
+        (r"/api/sandbox(?:/|$)", "support"),
         (r"/mail(?:/|$)", "mail"),
     )
 )
