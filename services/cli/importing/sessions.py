@@ -35,7 +35,7 @@ COLUMNS = (
     Column("status", ("statut", "état")),
     Column("reason", ("motif",)),
     Column("notice_at", ("prévenu le", "notice")),
-    Column("cause", ("cause",)),
+    Column("cause", ()),
     Column("note", ("commentaire", "remarque")),
     Column("recorded_at", ("saisi le", "enregistré le", "documenté le")),
     Column("moved_from", ("déplacée de", "début initial")),
