@@ -245,6 +245,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     found = error.errors()
     if any(finding["type"] == "json_invalid" for finding in found):
         return problem.problem(400, problem.NOT_PARSABLE, _language(request))
+    if any(finding["loc"] == ("body",) for finding in found) and not _is_json(request):
+        return problem.problem(415, problem.BY_STATUS[415], _language(request))
     in_body = any(finding["loc"][:1] == ("body",) for finding in found)
     sentence = problem.INVALID_BODY if in_body else problem.INVALID_PARAMETER
     return problem.problem(
@@ -254,7 +256,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    sentence = problem.BY_STATUS.get(error.status_code, problem.INTERNAL)
+    unknown = problem.NOT_ACCEPTED if error.status_code < 500 else problem.INTERNAL
+    sentence = problem.BY_STATUS.get(error.status_code, unknown)
     return problem.problem(error.status_code, sentence, _language(request), headers=error.headers)
 
 
@@ -267,6 +270,12 @@ async def _data_refused(request: Request, error: Exception) -> Response:
     """PostgreSQL takes no NUL in a text, and no number beyond its type's range: that is the sender's error."""
     _log.warning("data refused by the database", extra={"error": type(error).__name__})
     return problem.problem(422, problem.INVALID_BODY, _language(request))
+
+
+def _is_json(request: Request) -> bool:
+    """Whether the body says that it is JSON; one that says nothing, since there is none, may pass."""
+    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    return content_type == "application/json" or content_type.endswith("+json")
 
 
 def _language(request: Request) -> problem.Language:

@@ -59,12 +59,17 @@ BODY_TOO_LARGE = (
     "La demande dépasse la taille acceptée.",
     "The request is larger than what is accepted.",
 )
+NOT_ACCEPTED = ("not_accepted", "Cette demande n’est pas acceptée.", "This request is not accepted.")
 BY_STATUS: Mapping[int, tuple[str, str, str]] = {
     400: NOT_PARSABLE,
     404: ("not_found", "Cette adresse n’existe pas.", "There is nothing at this address."),
     405: ("method_not_allowed", "Cette méthode n’est pas acceptée ici.", "This method is not accepted here."),
     413: BODY_TOO_LARGE,
-    415: ("media_type_not_accepted", "Ce format n’est pas accepté ici.", "This media type is not accepted here."),
+    415: (
+        "media_type_not_accepted",
+        "Ce format n’est pas accepté ici : envoyez du JSON (Content-Type: application/json).",
+        "This media type is not accepted here: send JSON (Content-Type: application/json).",
+    ),
     503: UNAVAILABLE,
 }
 

@@ -276,6 +276,15 @@ def test_an_invalid_field_is_named_with_its_reason(
         assert error["message"] == french
 
 
+@pytest.mark.parametrize(
+    "given", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+def test_a_body_that_is_no_json_by_its_own_word_is_415(ask: Ask, given: str) -> None:
+    assert_problem(
+        ask("POST", THING, content=b"name=x", headers={"Content-Type": given}), 415, "media_type_not_accepted"
+    )
+
+
 def test_what_was_sent_is_not_repeated(ask: Ask) -> None:
     assert "alice-private" not in ask("POST", THING, json=thing(minutes="alice-private")).text
 
