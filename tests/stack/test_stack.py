@@ -162,10 +162,9 @@ def test_a_server_starts_again_after_kill_9(name: str, tmp_path: Path) -> None:
         write_row(stack)
         create_topic(stack)
         write_record(stack)
-        pid = stack.processes[name]
-        os.kill(pid, signal.SIGKILL)
-        wait_until_gone(pid)
-        assert name not in stack.processes
+        os.kill(stack.processes[name], signal.SIGKILL)
+        while name in stack.processes:  # A process with many threads is a zombie for a moment before it is gone.
+            time.sleep(0.01)
         stack.server(name).start()
         assert read_row(stack) == "été"
         assert read_records(stack) == [b"a record"]
