@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     mail_url: str | None = Field(
         default=None, description="Page of the local mail server, which the portal shows at /mail."
     )
-    portal_url: str = Field(default="http://127.0.0.1:8080", description="Address of the portal, for links in e-mails.")
+    portal_url: str = Field(default="http://127.0.0.1:8080", description="Address of the portal, as people reach it.")
 
     @field_validator("timezone")
     @classmethod
