@@ -15,6 +15,7 @@ import psutil
 import psycopg
 import pytest
 
+from deploy.local import Stack
 from tests.conftest import ROOT, RunningRelais, start_relais
 
 SERVICES = {"mail", "sessions", "transfers", "billing", "attendance", "notifier", "support", "portal"}
@@ -110,6 +111,26 @@ def test_kill_9_of_the_supervisor_leaves_nothing_running(tmp_path: Path) -> None
 
     again = start_relais(tmp_path, "--empty")
     assert again.stop() == 0
+
+
+def test_servers_that_are_configured_are_used_and_left_alone(tmp_path: Path) -> None:
+    stack = Stack.start(tmp_path / "servers", fast=True)
+    try:
+        relais = start_relais(
+            tmp_path / "relais",
+            "--empty",
+            RELAIS_DATABASE_URL=stack.database_url,
+            RELAIS_KAFKA_BOOTSTRAP_SERVERS=stack.kafka_bootstrap_servers,
+            RELAIS_SMTP_URL="smtp://127.0.0.1:1",
+        )
+        assert set(relais.processes) == {"supervisor"} | SERVICES - {"mail"}
+        assert relais.database_url == stack.database_url
+        assert relais.kafka_bootstrap_servers == stack.kafka_bootstrap_servers
+        assert relais.smtp_url == "smtp://127.0.0.1:1"
+        assert relais.stop() == 0
+        assert set(stack.processes) == {"postgres", "kafka"}
+    finally:
+        stack.stop()
 
 
 def test_a_folder_in_use_is_one_sentence(relais: RunningRelais) -> None:
