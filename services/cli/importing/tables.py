@@ -109,7 +109,7 @@ def _names(
             yield Problem(
                 path.name,
                 1,
-                f"La colonne « {column.headers[0]} » manque : ajoutez-la (ou « {column.name} »).",
+                f"La colonne « {_spoken(column)} » manque : ajoutez-la (ou « {column.name} »).",
                 f"The column “{column.name}” is missing: add it.",
             )
         if names.count(column.name) > 1:
@@ -117,7 +117,7 @@ def _names(
             yield Problem(
                 path.name,
                 1,
-                f"La colonne « {column.headers[0]} » est là plusieurs fois : n’en gardez qu’une.",
+                f"La colonne « {_spoken(column)} » est là plusieurs fois : n’en gardez qu’une.",
                 f"The column “{column.name}” is there several times: keep one.",
             )
     ignored = [header for header, name in zip(headers, names, strict=True) if name is None and header.strip()]
@@ -129,6 +129,10 @@ def _names(
 
 def _all(column: Column) -> tuple[str, ...]:
     return (column.name, *column.headers)
+
+
+def _spoken(column: Column) -> str:
+    return column.headers[0] if column.headers else column.name
 
 
 def _delimiter(header: str) -> str:
