@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 
 from tests.conftest import RunningRelais
 from tests.journeys.school import School, at
@@ -18,6 +19,7 @@ STUDENTS = 25
 CLIENTS = 8
 RETRY_PAUSE_S = 0.1
 GIVE_UP_S = 120.0
+KNOWN_STUDENTS = "SELECT count(*) FROM sessions.students JOIN sessions.mentors USING (mentor_id)"
 TRANSIENT = {429, 502, 503, 504}
 
 
@@ -38,6 +40,15 @@ class Stream:
         for _ in range(STUDENTS // 5):
             mentor = school.mentor(capacity=5)
             self.students += [school.student(mentor) for _ in range(5)]
+        self._wait_until_known()
+
+    def _wait_until_known(self) -> None:
+        """Planning waits two seconds for a student on the way from transfers; a service that is killed needs longer."""
+        deadline = time.monotonic() + GIVE_UP_S
+        with psycopg.connect(self.relais.database_url, autocommit=True) as connection:
+            while connection.execute(KNOWN_STUDENTS).fetchone() != (STUDENTS,):
+                assert time.monotonic() < deadline, "the students did not reach the service sessions"
+                time.sleep(0.1)
 
     def run(self, command_count: int) -> None:
         """Sends ``command_count`` commands from several clients. Raises where one is refused or never answered."""
