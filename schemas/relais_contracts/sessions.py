@@ -46,6 +46,7 @@ class SessionRescheduled(SessionContract):
     duration_minutes: Minutes = required("How long the session lasts.")
     requested_by: RequestedBy = required("Who asked for the move.")
     late: bool = required("True where it was asked for within the 24 hours before the previous start.")
+    makes_up_for: UUID | None = optional("The session that this one makes up for.")
 
 
 class SessionCancelled(SessionContract):
@@ -63,6 +64,7 @@ class SessionCancelled(SessionContract):
     note: str | None = optional("With the reason « other »: in words, shared with the student.", personal=True)
     notice_at: Instant = required("When the student told the mentor; the 24 hours count from it.")
     cancelled_at: Instant = required("When the cancellation was recorded.")
+    makes_up_for: UUID | None = optional("The session that this one would have made up for, which it leaves free.")
 
 
 class SessionHeld(SessionContract):
@@ -75,6 +77,7 @@ class SessionHeld(SessionContract):
     duration_minutes: Minutes = required("How long the session lasted.")
     path: str | None = optional("The student's path on that day.")
     held_at: Instant = required("When it was recorded that the session took place.")
+    makes_up_for: UUID | None = optional("The session that this one makes up for.")
 
 
 class SessionReassigned(SessionContract):
@@ -86,6 +89,7 @@ class SessionReassigned(SessionContract):
     to_mentor_id: UUID = required("The mentor who holds it now.")
     starts_at: Instant = required("When the session starts.")
     duration_minutes: Minutes = required("How long the session lasts.")
+    makes_up_for: UUID | None = optional("The session that this one makes up for.")
 
 
 class SessionCorrected(SessionContract):
@@ -106,6 +110,8 @@ class SessionCorrected(SessionContract):
     why: str = required("Why support corrected it, in words.", personal=True)
     corrects_event_id: UUID | None = optional("The event whose outcome no longer holds.")
     corrected_at: Instant = required("When the correction was recorded.")
+    note: str | None = optional("With the reason « other »: in words, shared with the student.", personal=True)
+    makes_up_for: UUID | None = optional("The session that this one makes up for; absent also where it no longer does.")
 
 
 EVENTS: tuple[type[Contract], ...] = (

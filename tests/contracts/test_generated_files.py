@@ -49,6 +49,7 @@ def test_fields_that_hold_personal_data_are_marked() -> None:
         *((account, field) for account in accounts for field in ("email", "name")),
         ("HelpRequested", "message"),
         ("SessionCancelled", "note"),
+        ("SessionCorrected", "note"),
         ("SessionCorrected", "why"),
     }
 

@@ -53,6 +53,8 @@ def test_a_session_is_planned_with_the_students_mentor_and_published(service: Ru
         "recoverable": None,
         "cause": None,
         "note": None,
+        "makes_up_for": None,
+        "made_up_by": None,
         "version": 1,
     }
     with service.client("student") as student:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.sessions.domain.events import RequestedBy
+from services.sessions.domain.events import RequestedBy, SessionScheduled
 from tests.sessions.vocabulary import (
     ALICE,
     BRUNO,
@@ -45,9 +45,10 @@ def test_a_session_may_be_documented_afterwards() -> None:
 
 def test_an_instant_is_kept_in_utc_whatever_zone_it_came_in() -> None:
     in_paris = START.astimezone(ZoneInfo("Europe/Paris"))
-    events = given().when(schedule(at=in_paris)).events
-    assert events == [scheduled()]
-    assert str(events[0].appointment.starts_at.tzinfo) == "UTC"
+    (event,) = given().when(schedule(at=in_paris)).events
+    assert event == scheduled()
+    assert isinstance(event, SessionScheduled)
+    assert str(event.appointment.starts_at.tzinfo) == "UTC"
 
 
 def test_planning_the_same_session_twice_is_quiet_and_another_one_conflicts() -> None:

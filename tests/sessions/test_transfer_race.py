@@ -18,7 +18,7 @@ from services.chassis.database import Database
 from services.chassis.event_store import START as FIRST
 from services.chassis.event_store import Change, EventStore, VersionConflict
 from services.chassis.ids import new_id
-from services.sessions.domain.events import EVENT_TYPES, Appointment, SessionEvent, SessionScheduled
+from services.sessions.domain.events import EVENT_TYPES, Appointment, SessionScheduled
 from services.sessions.domain.session import fold
 from services.sessions.edges import handling
 from services.sessions.reactions.on_student_transferred import on_student_transferred
@@ -70,7 +70,7 @@ def event_of(service: Running, student_id: UUID, alice: UUID, bruno: UUID) -> Cl
     return service.enveloped(transferred(student_id, alice, bruno))
 
 
-def append(desk: Desk, session_id: UUID, event: SessionEvent) -> None:
+def append(desk: Desk, session_id: UUID, event: SessionScheduled) -> None:
     desk.store.append(
         [Change(session_id, 0, [event])], desk.context(), also=partial(handling.place, session_id, event.appointment)
     )

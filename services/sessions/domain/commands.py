@@ -6,6 +6,7 @@ from services.sessions.domain import (
     cancel_session,
     complete_session,
     correct_session,
+    make_up_session,
     reassign_session,
     reschedule_session,
     schedule_session,
@@ -14,13 +15,21 @@ from services.sessions.domain.cancel_session import CancelSession
 from services.sessions.domain.complete_session import CompleteSession
 from services.sessions.domain.correct_session import CorrectSession
 from services.sessions.domain.events import SessionEvent
+from services.sessions.domain.make_up_session import PlanMakeUp, ReleaseMakeUp
 from services.sessions.domain.reassign_session import ReassignSession
 from services.sessions.domain.reschedule_session import RescheduleSession
 from services.sessions.domain.schedule_session import ScheduleSession
 from services.sessions.domain.session import Session
 
 SessionCommand = (
-    ScheduleSession | RescheduleSession | CancelSession | CompleteSession | ReassignSession | CorrectSession
+    ScheduleSession
+    | RescheduleSession
+    | CancelSession
+    | CompleteSession
+    | ReassignSession
+    | CorrectSession
+    | PlanMakeUp
+    | ReleaseMakeUp
 )
 
 
@@ -39,5 +48,7 @@ def decide(command: SessionCommand, session: Session | None) -> list[SessionEven
             return reassign_session.decide(command, session)
         case CorrectSession():
             return correct_session.decide(command, session)
+        case PlanMakeUp() | ReleaseMakeUp():
+            return make_up_session.decide(command, session)
         case _:
             assert_never(command)

@@ -14,7 +14,7 @@ from services.chassis.refusal import Refused
 from services.sessions.domain.cancellation_reasons import is_recoverable, why_not_offered
 from services.sessions.domain.events import Cause, Reason, SessionCorrected, SessionEvent, Status
 from services.sessions.domain.refusals import cause_not_for_this_reason, session_not_started, session_unknown
-from services.sessions.domain.session import Cancelled, Session, fold, status_of
+from services.sessions.domain.session import Cancelled, Session, evolve, status_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def decide(command: CorrectSession, session: Session | None) -> list[SessionEven
         corrects_event_id=command.corrects_event_id,
         corrected_at=command.now,
     )
-    stays = status_of(session) is command.status and (before is None or fold([event]) == before)
+    stays = status_of(session) is command.status and (before is None or evolve(session, event) == before)
     return [] if stays else [event]
 
 

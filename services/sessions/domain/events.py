@@ -46,7 +46,8 @@ class Appointment:
     """Who meets whom, when (UTC, with the IANA zone in which people are shown it) and for how long.
 
     Each event carries it whole, as it is after the event: so an event is published without looking anything up.
-    ``path`` is the student's path on the day the session was planned.
+    ``path`` is the student's path on the day the session was planned. ``makes_up_for`` is the missed session in whose
+    place this one is (T6, T8).
     """
 
     student_id: UUID
@@ -55,6 +56,7 @@ class Appointment:
     duration_minutes: int
     timezone: str
     path: str | None = None
+    makes_up_for: UUID | None = None
 
     @property
     def duration(self) -> timedelta:
@@ -128,8 +130,31 @@ class SessionCorrected:
     corrected_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class MakeUpPlanned:
+    """Of a missed session: another one, ``made_up_by``, makes up for it. Never published: that one's events say it."""
+
+    made_up_by: UUID
+    planned_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MakeUpReleased:
+    """Of a missed session: ``made_up_by`` was cancelled and makes up for it no longer. Never published, as above."""
+
+    made_up_by: UUID
+    released_at: datetime
+
+
 SessionEvent = (
-    SessionScheduled | SessionRescheduled | SessionCancelled | SessionHeld | SessionReassigned | SessionCorrected
+    SessionScheduled
+    | SessionRescheduled
+    | SessionCancelled
+    | SessionHeld
+    | SessionReassigned
+    | SessionCorrected
+    | MakeUpPlanned
+    | MakeUpReleased
 )
 
 EVENT_TYPES: Final[Mapping[str, type]] = {
@@ -139,5 +164,7 @@ EVENT_TYPES: Final[Mapping[str, type]] = {
     "sessions.SessionHeld.v1": SessionHeld,
     "sessions.SessionReassigned.v1": SessionReassigned,
     "sessions.SessionCorrected.v1": SessionCorrected,
+    "sessions.MakeUpPlanned.v1": MakeUpPlanned,
+    "sessions.MakeUpReleased.v1": MakeUpReleased,
 }
 """Written-out stored names: code may move, history stays readable."""

@@ -1,6 +1,7 @@
 """Plan a session between a student and the student's mentor.
 
-A start in the past is allowed, since a session may be documented afterwards (S1).
+A start in the past is allowed, since a session may be documented afterwards (S1). Where it makes up for a missed one,
+that one is asked as well: ``make_up_session``.
 """
 
 from dataclasses import dataclass, replace

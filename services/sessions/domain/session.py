@@ -1,13 +1,19 @@
-"""The session: one type per stage, and how events build it. Nothing is checked here; a rule is checked when decided."""
+"""The session: one type per stage, and how events build it. Nothing is checked here; a rule is checked when decided.
+
+``made_up_by``, in every stage, is the session that makes up for this one and is not cancelled; corrections keep it.
+"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
+from uuid import UUID
 
 from services.sessions.domain.events import (
     Appointment,
     Cause,
+    MakeUpPlanned,
+    MakeUpReleased,
     Reason,
     SessionCancelled,
     SessionCorrected,
@@ -25,6 +31,7 @@ class Scheduled:
     """Planned, and not yet documented."""
 
     appointment: Appointment
+    made_up_by: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class Cancelled:
     cause: Cause | None
     note: str | None
     notice_at: datetime | None
+    made_up_by: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class Held:
 
     appointment: Appointment
     held_at: datetime
+    made_up_by: UUID | None = None
 
 
 Session = Scheduled | Cancelled | Held
@@ -52,17 +61,24 @@ Session = Scheduled | Cancelled | Held
 
 def evolve(session: Session | None, event: SessionEvent) -> Session:
     """The session after ``event``; None is a session that nothing was recorded of."""
+    made_up_by = session.made_up_by if session is not None else None
     match event:
         case SessionScheduled() | SessionRescheduled() | SessionReassigned():
-            return Scheduled(event.appointment)
+            return Scheduled(event.appointment, made_up_by)
         case SessionCancelled():
             return Cancelled(
-                event.appointment, event.reason, event.recoverable, event.cause, event.note, event.notice_at
+                event.appointment, event.reason, event.recoverable, event.cause, event.note, event.notice_at, made_up_by
             )
         case SessionHeld():
-            return Held(event.appointment, event.held_at)
+            return Held(event.appointment, event.held_at, made_up_by)
         case SessionCorrected():
-            return _corrected(event)
+            return _corrected(event, made_up_by)
+        case MakeUpPlanned():
+            assert session is not None, "only a session that is there is made up for"
+            return replace(session, made_up_by=event.made_up_by)
+        case MakeUpReleased():
+            assert session is not None, "only a session that is there is made up for"
+            return replace(session, made_up_by=None)
         case _:
             assert_never(event)
 
@@ -87,16 +103,16 @@ def status_of(session: Session) -> Status:
             assert_never(session)
 
 
-def _corrected(event: SessionCorrected) -> Session:
+def _corrected(event: SessionCorrected, made_up_by: UUID | None) -> Session:
     match event.status:
         case Status.SCHEDULED:
-            return Scheduled(event.appointment)
+            return Scheduled(event.appointment, made_up_by)
         case Status.CANCELLED:
             assert event.reason is not None, "a cancelled session has a reason"
             return Cancelled(
-                event.appointment, event.reason, event.recoverable, event.cause, event.note, event.notice_at
+                event.appointment, event.reason, event.recoverable, event.cause, event.note, event.notice_at, made_up_by
             )
         case Status.HELD:
-            return Held(event.appointment, event.corrected_at)
+            return Held(event.appointment, event.corrected_at, made_up_by)
         case _:
             assert_never(event.status)

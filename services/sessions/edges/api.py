@@ -61,7 +61,7 @@ def create_router(
 
     @router.post("", status_code=201, response_model=SessionView)
     def schedule_session(body: NewSession, request: Planner) -> Response:
-        """Plan a session; a start in the past documents one afterwards."""
+        """Plan a session, or make up for one; a start in the past documents one afterwards."""
         return handling.schedule(request, body)
 
     @router.post("/import", response_model=Imported)
@@ -109,8 +109,9 @@ def create_router(
 
     @router.get("/{session_id}/history")
     def session_history(_: Anybody, session_id: UUID, as_of: AsOf = None) -> Page[RecordedEvent]:
-        """All events of a session, in order."""
-        return Page(items=[_event(recorded) for recorded in handling.load(session_id, as_of=as_of).recorded])
+        """The events of a session that are published, in order."""
+        recorded = handling.load(session_id, as_of=as_of).recorded
+        return Page(items=[event for event in map(_event, recorded) if event is not None])
 
     @router.get("/{session_id}/cancellation-reasons")
     def cancellation_reasons(
@@ -152,8 +153,10 @@ def create_router(
     return router
 
 
-def _event(recorded: Recorded) -> RecordedEvent:
+def _event(recorded: Recorded) -> RecordedEvent | None:
     data = published(recorded)
+    if data is None:
+        return None
     return RecordedEvent(
         event_id=recorded.event_id,
         type=data.ce_type,

@@ -46,6 +46,9 @@ class NewSession(Body):
     student_id: UUID
     starts_at: When
     duration_minutes: Minutes
+    makes_up_for: UUID | None = Field(
+        default=None, description="The student's cancelled session, recoverable, in whose place this one is."
+    )
 
 
 class Cancellation(Body):
@@ -108,6 +111,9 @@ class ImportedSession(Body):
     duration_minutes: Minutes
     timezone: Zone | None = Field(default=None, description="By default the mentor's.")
     scheduled_at: When | None = Field(default=None, description="When it was planned; by default now, or its start.")
+    makes_up_for: UUID | None = Field(
+        default=None, description="The missed session in whose place it is: known already, or another row of this call."
+    )
     history: Annotated[Sequence[Entry], Field(max_length=MAX_HISTORY)] = ()
 
 
@@ -135,6 +141,8 @@ class SessionView(BaseModel):
     recoverable: bool | None = Field(default=None, description="Null where not cancelled, or still to be qualified.")
     cause: Cause | None = None
     note: str | None = None
+    makes_up_for: UUID | None = Field(default=None, description="The missed session in whose place this one is.")
+    made_up_by: UUID | None = Field(default=None, description="The session, not cancelled, that makes up for this one.")
     version: int
 
 
@@ -213,6 +221,8 @@ def session_body(session_id: UUID, session: Session, version: int) -> dict[str, 
         "recoverable": cancelled.recoverable if cancelled else None,
         "cause": cancelled.cause.value if cancelled and cancelled.cause else None,
         "note": cancelled.note if cancelled else None,
+        "makes_up_for": str(appointment.makes_up_for) if appointment.makes_up_for else None,
+        "made_up_by": str(session.made_up_by) if session.made_up_by else None,
         "version": version,
     }
 

@@ -26,6 +26,7 @@ from services.sessions.domain.events import (
     SessionHeld,
     Status,
 )
+from services.sessions.domain.make_up_session import PlanMakeUp, tied
 from services.sessions.domain.reassign_session import ReassignSession
 from services.sessions.domain.refusals import session_unknown
 from services.sessions.domain.schedule_session import ScheduleSession
@@ -60,15 +61,17 @@ class SessionHandling:
 
     def load(self, session_id: UUID, *, as_of: datetime | None = None) -> Loaded:
         """The session, as of an instant where one is given. Raises NotFound."""
-        recorded = self._store.load(session_id, as_of=as_of)
-        session = fold(one.data for one in recorded)
-        if session is None:
+        loaded = self._loaded(session_id, as_of=as_of)
+        if loaded is None:
             raise session_unknown()
-        return Loaded(session, recorded)
+        return loaded
 
     def schedule(self, request: CommandRequest, body: NewSession) -> Response:
-        """Plans a session with the student's present mentor, in that mentor's time zone."""
-        session_id = new_id()
+        """Plans a session with the student's present mentor, in that mentor's time zone.
+
+        One that makes up for another is appended together with the missed one's own event: see ``make_up_session``.
+        """
+        session_id, now = new_id(), request.context.now
 
         def attempt() -> Decision:
             student = self._arrived(body.student_id)
@@ -79,10 +82,16 @@ class SessionHandling:
                 duration_minutes=body.duration_minutes,
                 timezone=student.timezone or "",
                 path=student.path,
+                makes_up_for=body.makes_up_for,
             )
-            events = decide(ScheduleSession(appointment, request.context.now), None)
+            events = decide(ScheduleSession(appointment, now), None)
+            changes = [Change(session_id, 0, events)]
+            if body.makes_up_for is not None:
+                missed = self._loaded(body.makes_up_for)
+                claim = decide(PlanMakeUp(session_id, student.student_id, now), missed.session if missed else None)
+                changes.append(Change(body.makes_up_for, missed.version if missed else 0, claim))
             return Decision(
-                changes=[Change(session_id, 0, events)],
+                changes=changes,
                 answer=_answer(session_id, None, 0, events),
                 status=201,
                 also=partial(place, session_id, appointment),
@@ -96,7 +105,7 @@ class SessionHandling:
         def attempt() -> Decision:
             loaded = self.load(session_id)
             check_if_match(request, loaded.version)
-            return _decision(session_id, loaded, decide(command, loaded.session))
+            return self._decision(session_id, loaded, decide(command, loaded.session), request.context.now)
 
         return self._commands.execute(request, attempt)
 
@@ -118,14 +127,39 @@ class SessionHandling:
             )
             events = decide(command, loaded.session)
             if not events or body.status is not Status.SCHEDULED:
-                return _decision(session_id, loaded, events)
+                return self._decision(session_id, loaded, events, now)
             student = self._arrived(loaded.session.appointment.student_id)
             planned_again = _after(loaded.session, events)
             events += decide(ReassignSession(student.mentor_id, transferred_at=now), planned_again)
             keep = partial(keep_with_mentor, mentor_of={student.student_id: student.mentor_id})
-            return _decision(session_id, loaded, events, also=keep)
+            return self._decision(session_id, loaded, events, now, also=keep)
 
         return self._commands.execute(request, attempt)
+
+    def _loaded(self, session_id: UUID, *, as_of: datetime | None = None) -> Loaded | None:
+        recorded = self._store.load(session_id, as_of=as_of)
+        session = fold(one.data for one in recorded)
+        return None if session is None else Loaded(session, recorded)
+
+    def _decision(
+        self,
+        session_id: UUID,
+        loaded: Loaded,
+        events: Sequence[SessionEvent],
+        now: datetime,
+        also: Callable[[Connection[DictRow]], None] | None = None,
+    ) -> Decision:
+        """The session's own events; where it makes up for another, that one's with them."""
+        changes = [Change(session_id, loaded.version, events)] if events else []
+        missed_id = loaded.session.appointment.makes_up_for
+        if events and missed_id is not None:
+            missed = self._loaded(missed_id)
+            both = tied(session_id, loaded.session, events, missed.session if missed else None, now)
+            events = both.events
+            changes = [Change(session_id, loaded.version, events)]
+            if missed is not None and both.of_missed:
+                changes.append(Change(missed_id, missed.version, both.of_missed))
+        return Decision(changes, _answer(session_id, loaded.session, loaded.version, events), also=also)
 
     def _arrived(self, student_id: UUID) -> KnownStudent:
         """The student with the mentor's time zone, waited for a little. Raises Refused."""
@@ -151,19 +185,6 @@ def place(session_id: UUID, appointment: Appointment, connection: Connection[Dic
     """What goes with a new session's first event, in its transaction."""
     keep_with_mentor(connection, {appointment.student_id: appointment.mentor_id})
     add_sessions(connection, [(appointment.student_id, session_id)])
-
-
-def _decision(
-    session_id: UUID,
-    loaded: Loaded,
-    events: Sequence[SessionEvent],
-    also: Callable[[Connection[DictRow]], None] | None = None,
-) -> Decision:
-    return Decision(
-        changes=[Change(session_id, loaded.version, events)] if events else [],
-        answer=_answer(session_id, loaded.session, loaded.version, events),
-        also=also,
-    )
 
 
 def _answer(

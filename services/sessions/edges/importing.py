@@ -25,6 +25,8 @@ from services.sessions.domain.commands import SessionCommand, decide
 from services.sessions.domain.complete_session import CompleteSession
 from services.sessions.domain.events import (
     Appointment,
+    MakeUpPlanned,
+    MakeUpReleased,
     SessionCancelled,
     SessionCorrected,
     SessionEvent,
@@ -45,6 +47,7 @@ from services.sessions.edges.bodies import (
     MovedEntry,
 )
 from services.sessions.edges.handling import mentor_unknown, student_unknown
+from services.sessions.edges.importing_make_ups import with_make_ups
 from services.sessions.views.directory import Directory, KnownStudent, add_sessions, keep_with_mentor
 
 TO_COME = UUID(int=0)
@@ -65,7 +68,7 @@ class People:
 class Outcome:
     """What the rows come to."""
 
-    changes: list[Change] = field(default_factory=list)
+    changes: Sequence[Change] = field(default_factory=list)
     new: list[tuple[UUID, UUID]] = field(default_factory=list)
     mentor_of: dict[UUID, UUID] = field(default_factory=dict)
     changed: int = 0
@@ -113,35 +116,40 @@ class SessionImport:
             school_zone=self._school_zone,
         )
         streams = self._store.load_many([row.session_id for _, row in rows])
-        outcome, seen = Outcome(), set[UUID]()
+        outcome, seen, decided = Outcome(), set[UUID](), dict[int, Change]()
         for index, row in rows:
             try:
                 if row.session_id in seen:
                     raise _named_twice()
                 seen.add(row.session_id)
-                _decide_row(row, streams[row.session_id], people, now, outcome)
+                change = _decide_row(row, streams[row.session_id], people, now, outcome)
+                if change is not None:
+                    decided[index] = change
             except Refused as refusal:
                 outcome.problems.append(_problem(index, refusal.code, refusal.fr, refusal.en))
+        outcome.changes, refused = with_make_ups(decided, streams, self._store, now, taken_on_trust=taken_on_trust)
+        outcome.problems += [_problem(index, one.code, one.fr, one.en) for index, one in refused]
         return outcome
 
 
 def _decide_row(
     row: ImportedSession, recorded: Sequence[Recorded], people: People, now: datetime, outcome: Outcome
-) -> None:
+) -> Change | None:
+    """What the row changes of its session; None where all of it is known."""
     _refuse_unless_in_order(row, now)
     if recorded:
         events = _later_events(row, recorded)
-        if events:
-            outcome.changes.append(Change(row.session_id, len(recorded), events))
-            outcome.changed += 1
-        else:
+        if not events:
             outcome.unchanged += 1
-        return
+            return None
+        outcome.changed += 1
+        return Change(row.session_id, len(recorded), events)
     events = _first_events(row, people, now)
-    outcome.changes.append(Change(row.session_id, 0, events))
     outcome.new.append((row.student_id, row.session_id))
-    if _is_upcoming(fold(events), now):
-        outcome.mentor_of[row.student_id] = events[0].appointment.mentor_id
+    session = fold(events)
+    if isinstance(session, Scheduled) and _is_upcoming(session, now):
+        outcome.mentor_of[row.student_id] = session.appointment.mentor_id
+    return Change(row.session_id, 0, events)
 
 
 def _first_events(row: ImportedSession, people: People, now: datetime) -> list[SessionEvent]:
@@ -159,6 +167,7 @@ def _first_events(row: ImportedSession, people: People, now: datetime) -> list[S
         duration_minutes=row.duration_minutes,
         timezone=zone,
         path=student.path if student else None,
+        makes_up_for=row.makes_up_for,
     )
     events = _told(appointment, row, now)
     if student is not None and student.mentor_id != mentor_id and _is_upcoming(fold(events), now):
@@ -220,7 +229,7 @@ def _documented_at(event: SessionEvent) -> datetime | None:
             return event.held_at
         case SessionCorrected():
             return event.corrected_at
-        case SessionScheduled() | SessionReassigned():
+        case SessionScheduled() | SessionReassigned() | MakeUpPlanned() | MakeUpReleased():
             return None
         case _:
             assert_never(event)

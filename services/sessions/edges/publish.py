@@ -6,6 +6,8 @@ from relais_contracts import sessions as contract
 from services.chassis.event_store import Recorded
 from services.chassis.relay import Publication
 from services.sessions.domain.events import (
+    MakeUpPlanned,
+    MakeUpReleased,
     SessionCancelled,
     SessionCorrected,
     SessionEvent,
@@ -18,16 +20,18 @@ from services.sessions.domain.events import (
 SOURCE = "/relais/sessions"
 
 
-def publish(recorded: Recorded) -> Publication:
-    """Topic, key and data: nothing of a session stays private but what the contract leaves out."""
+def publish(recorded: Recorded) -> Publication | None:
+    """Topic, key and data; None where the event stays private."""
     data = published(recorded)
-    return data.topic, data.key, data
+    return None if data is None else (data.topic, data.key, data)
 
 
-def published(recorded: Recorded) -> contract.SessionContract:
-    """The event in the words of the contract."""
+def published(recorded: Recorded) -> contract.SessionContract | None:
+    """The event in the words of the contract. A make-up is told by the events of the session that makes up."""
     session_id = recorded.aggregate_id
     event: SessionEvent = recorded.data
+    if isinstance(event, MakeUpPlanned | MakeUpReleased):
+        return None
     appointment = event.appointment
     match event:
         case SessionScheduled():
@@ -39,6 +43,7 @@ def published(recorded: Recorded) -> contract.SessionContract:
                 duration_minutes=appointment.duration_minutes,
                 timezone=appointment.timezone,
                 path=appointment.path,
+                makes_up_for=appointment.makes_up_for,
             )
         case SessionRescheduled():
             return contract.SessionRescheduled(
@@ -50,6 +55,7 @@ def published(recorded: Recorded) -> contract.SessionContract:
                 duration_minutes=appointment.duration_minutes,
                 requested_by=event.requested_by.value,
                 late=event.late,
+                makes_up_for=appointment.makes_up_for,
             )
         case SessionCancelled():
             return contract.SessionCancelled(
@@ -65,6 +71,7 @@ def published(recorded: Recorded) -> contract.SessionContract:
                 note=event.note,
                 notice_at=event.notice_at,
                 cancelled_at=event.cancelled_at,
+                makes_up_for=appointment.makes_up_for,
             )
         case SessionHeld():
             return contract.SessionHeld(
@@ -75,6 +82,7 @@ def published(recorded: Recorded) -> contract.SessionContract:
                 duration_minutes=appointment.duration_minutes,
                 path=appointment.path,
                 held_at=event.held_at,
+                makes_up_for=appointment.makes_up_for,
             )
         case SessionReassigned():
             return contract.SessionReassigned(
@@ -84,6 +92,7 @@ def published(recorded: Recorded) -> contract.SessionContract:
                 to_mentor_id=appointment.mentor_id,
                 starts_at=appointment.starts_at,
                 duration_minutes=appointment.duration_minutes,
+                makes_up_for=appointment.makes_up_for,
             )
         case SessionCorrected():
             return contract.SessionCorrected(
@@ -102,6 +111,8 @@ def published(recorded: Recorded) -> contract.SessionContract:
                 why=event.why,
                 corrects_event_id=event.corrects_event_id,
                 corrected_at=event.corrected_at,
+                note=event.note,
+                makes_up_for=appointment.makes_up_for,
             )
         case _:
             assert_never(event)

@@ -20,12 +20,12 @@ from services.chassis.effects import Reaction
 
 OPEN_FIRST = """
 INSERT INTO sessions_list (session_id, version, student_id, mentor_id, starts_at, duration_minutes, timezone, path,
-    status, valid_from)
+    makes_up_for, status, valid_from)
 VALUES (%(session_id)s, %(version)s, %(student_id)s, %(mentor_id)s, %(starts_at)s, %(duration_minutes)s, %(timezone)s,
-    %(path)s, 'scheduled', %(at)s)
+    %(path)s, %(makes_up_for)s, 'scheduled', %(at)s)
 """
 
-# What an event does not say goes on as it was; status, reason, cause and note are always said.
+# What an event does not say goes on as it was; status, reason, cause, note and what it makes up for are always said.
 OPEN_NEXT = """
 WITH closed AS (
     UPDATE sessions_list SET valid_to = greatest(valid_from, %(at)s)
@@ -33,18 +33,27 @@ WITH closed AS (
     RETURNING *
 )
 INSERT INTO sessions_list (session_id, version, student_id, mentor_id, starts_at, duration_minutes, timezone, path,
-    status, reason, recoverable, cause, note, valid_from)
+    makes_up_for, status, reason, recoverable, cause, note, valid_from)
 SELECT session_id, %(version)s::bigint, student_id, coalesce(%(mentor_id)s, mentor_id),
-    coalesce(%(starts_at)s, starts_at), duration_minutes, timezone, path, %(status)s, %(reason)s::text,
+    coalesce(%(starts_at)s, starts_at), duration_minutes, timezone, path, %(makes_up_for)s::uuid, %(status)s,
+    %(reason)s::text,
     %(recoverable)s::boolean, %(cause)s::text,
     CASE WHEN %(keeps_note)s AND reason = 'other' THEN coalesce(note, %(note)s::text) ELSE %(note)s::text END, valid_to
 FROM closed
 """
 
-# One filter each: null lets everything pass.
+# One filter each: null lets everything pass. A session has one make-up at most that is not cancelled.
 LIST = """
 SELECT session_id, student_id, mentor_id, starts_at, duration_minutes, timezone, path, status, reason, recoverable,
-    cause, note, version
+    cause, note, makes_up_for, (
+        SELECT other.session_id FROM sessions_list AS other
+        WHERE other.makes_up_for = sessions_list.session_id AND other.status <> 'cancelled'
+          AND CASE
+              WHEN %(as_of)s::timestamptz IS NULL THEN other.valid_to IS NULL
+              ELSE other.valid_from <= %(as_of)s AND (other.valid_to IS NULL OR other.valid_to > %(as_of)s)
+          END
+        LIMIT 1
+    ) AS made_up_by, version
 FROM sessions_list
 WHERE (%(mentor_id)s::uuid IS NULL OR mentor_id = %(mentor_id)s)
   AND (%(student_id)s::uuid IS NULL OR student_id = %(student_id)s)
@@ -116,20 +125,24 @@ def show(connection: Connection[DictRow], event: CloudEvent) -> None:
                     "duration_minutes": data.duration_minutes,
                     "timezone": data.timezone,
                     "path": data.path,
+                    "makes_up_for": data.makes_up_for,
                     "at": event.time,
                 },
             )
         case contract.SessionRescheduled():
-            _open_next(connection, event, status="scheduled", starts_at=data.starts_at)
+            _open_next(connection, event, status="scheduled", makes_up_for=data.makes_up_for, starts_at=data.starts_at)
         case contract.SessionReassigned():
-            _open_next(connection, event, status="scheduled", mentor_id=data.to_mentor_id)
+            _open_next(
+                connection, event, status="scheduled", makes_up_for=data.makes_up_for, mentor_id=data.to_mentor_id
+            )
         case contract.SessionHeld():
-            _open_next(connection, event, status="held")
+            _open_next(connection, event, status="held", makes_up_for=data.makes_up_for)
         case contract.SessionCancelled():
             _open_next(
                 connection,
                 event,
                 status="cancelled",
+                makes_up_for=data.makes_up_for,
                 reason=data.reason,
                 recoverable=data.recoverable,
                 cause=data.cause,
@@ -141,6 +154,7 @@ def show(connection: Connection[DictRow], event: CloudEvent) -> None:
                 connection,
                 event,
                 status=data.status,
+                makes_up_for=data.makes_up_for,
                 reason=data.reason,
                 recoverable=data.recoverable,
                 cause=data.cause,
@@ -151,7 +165,9 @@ def show(connection: Connection[DictRow], event: CloudEvent) -> None:
             raise TypeError(f"{event.type} is no event of a session")
 
 
-def _open_next(connection: Connection[DictRow], event: CloudEvent, *, status: str, **said: Any) -> None:
+def _open_next(
+    connection: Connection[DictRow], event: CloudEvent, *, status: str, makes_up_for: UUID | None, **said: Any
+) -> None:
     unsaid = {
         "mentor_id": None,
         "starts_at": None,
@@ -161,10 +177,14 @@ def _open_next(connection: Connection[DictRow], event: CloudEvent, *, status: st
         "note": None,
         "keeps_note": False,
     }
-    opened = connection.execute(
-        OPEN_NEXT,
-        unsaid | {"session_id": event.subject, "version": event.sequence, "at": event.time, "status": status} | said,
-    )
+    of_event = {
+        "session_id": event.subject,
+        "version": event.sequence,
+        "at": event.time,
+        "status": status,
+        "makes_up_for": makes_up_for,
+    }
+    opened = connection.execute(OPEN_NEXT, unsaid | of_event | said)
     if opened.rowcount != 1:
         raise LookupError(f"session {event.subject} is not in the list, so {event.type} can't be shown")
 
