@@ -113,15 +113,23 @@ def held(student_id: UUID | None = None) -> sessions.SessionHeld:
     )
 
 
-@pytest.fixture
-def support(stack: Stack, tmp_path: Path) -> Iterator[Support]:
+@pytest.fixture(scope="module")
+def database_url(stack: Stack) -> Iterator[str]:
     name = f"support_{uuid4().hex[:12]}"
     with psycopg.connect(stack.database_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     url = make_conninfo(stack.database_url, dbname=name)
     migrate_database(url)
-    database = Database(make_conninfo(url, user="relais_support"), application_name="test")
-    yield Support(database, LocalIssuer(tmp_path / "issuer"))
-    database.close()
+    yield url
     with psycopg.connect(stack.database_url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def support(database_url: str, tmp_path: Path) -> Iterator[Support]:
+    """With an empty log."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("TRUNCATE support.audit_events")
+    database = Database(make_conninfo(database_url, user="relais_support"), application_name="test")
+    yield Support(database, LocalIssuer(tmp_path / "issuer"))
+    database.close()

@@ -18,7 +18,7 @@ CHUNK_ROWS = 1_000
 TIMEOUT_S = 120.0
 ATTEMPTS_FOR_S = 60.0
 """How long an absent server is waited for, and accounts that are still on their way to the sessions."""
-PAUSE_S = 0.5
+PAUSE_S = 0.2
 NOT_ARRIVED = {"student_unknown", "mentor_unknown"}
 
 Endpoint = Literal["/api/students/import", "/api/sessions/import"]
