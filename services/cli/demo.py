@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
+from services.chassis.clock import clock_for
 from services.chassis.settings import Settings
 from services.cli.import_ import import_files
 from services.cli.importing.cells import plain
@@ -149,7 +150,7 @@ class _School:
 
 def load(settings: Settings, url: str) -> Report:
     """Writes the files into the data folder and imports them into the Relais at ``url``, as `relais import` would."""
-    files = generate(settings.data_dir / "demo", now=datetime.now(UTC))
+    files = generate(settings.data_dir / "demo", now=clock_for(settings.sandbox_clock_file).now())
     token = minted_token(settings, "directory", DIRECTORY)
     report = import_files(files, url, token, settings)
     if report.problems:

@@ -1,6 +1,6 @@
 """`relais import FILE…`: people.csv, sessions.csv and .ics calendars into a running Relais."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -78,7 +78,7 @@ def import_files(
                 files,
                 relais,
                 timezone=settings.zone(),
-                now=datetime.now(UTC),
+                now=relais.now(),
                 skip_invalid=skip_invalid,
                 horizon=horizon,
                 progress=bar,

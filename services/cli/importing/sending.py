@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
@@ -70,6 +71,14 @@ class RunningRelais:
     def close(self) -> None:
         self._client.close()
 
+    def now(self) -> datetime:
+        """The present instant there: a sandbox has a clock of its own."""
+        try:
+            answer = self._client.get("/api/sandbox/clock")
+            return datetime.fromisoformat(answer.json()["now"]) if answer.is_success else datetime.now(UTC)
+        except httpx.TransportError as error:
+            raise self._unreachable() from error
+
     def lookup(self, addresses: Iterable[str]) -> Accounts:
         """Asks which of the ``addresses`` have an account."""
         accounts = Accounts()
@@ -97,6 +106,9 @@ class RunningRelais:
                 return refused
             time.sleep(PAUSE_S)
 
+    def _unreachable(self) -> NotSent:
+        return NotSent(f"Relais ne répond pas à {self._client.base_url} : lancez-le (relais up), puis recommencez.")
+
     def _send(self, endpoint: str, body: Mapping[str, Any], *, idempotency_key: str | None) -> httpx.Response:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         content = orjson.dumps(body)
@@ -106,9 +118,7 @@ class RunningRelais:
                 answer = self._client.post(endpoint, content=content, headers=headers)
             except httpx.TransportError as error:
                 if time.monotonic() >= deadline:
-                    raise NotSent(
-                        f"Relais ne répond pas à {self._client.base_url} : lancez-le (relais up), puis recommencez."
-                    ) from error
+                    raise self._unreachable() from error
             else:
                 refused = answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
                 if answer.is_success or (refused and answer.json().get("code") == "import_refused"):
