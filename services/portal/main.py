@@ -10,7 +10,7 @@ from services.portal.edges import docs, issuer, sign_in
 from services.portal.edges.api_client import api_client
 from services.portal.edges.app import create_pages
 from services.portal.edges.language import CODES, Language
-from services.portal.edges.proxy import Front, proxy_client
+from services.portal.edges.proxy import Front
 from services.portal.edges.rendering import Renderer
 from services.portal.edges.routes import API_SERVICES, Upstreams
 from services.portal.edges.session_cookie import SessionCookies
@@ -67,7 +67,7 @@ def create_portal(
         ),
         ROUTERS,
     )
-    app.add_middleware(Front, upstreams=upstreams, client=proxy_client())
+    app.add_middleware(Front, upstreams=upstreams)
     return app
 
 

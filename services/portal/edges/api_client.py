@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import httpx
 
-from services.portal.edges.proxy import AWAY, KEEPALIVE_EXPIRY_S
+from services.portal.edges.proxy import AWAY
 from services.portal.edges.routes import Upstreams, owner_of
+from services.portal.edges.upstream import KEEPALIVE_S
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class Problem(Exception):
 def api_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(
         timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-        limits=httpx.Limits(max_connections=64, keepalive_expiry=KEEPALIVE_EXPIRY_S),
+        limits=httpx.Limits(max_connections=64, keepalive_expiry=KEEPALIVE_S),
         trust_env=False,
     )
 

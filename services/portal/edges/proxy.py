@@ -7,19 +7,14 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Final
+from urllib.parse import urlsplit
 
-import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.portal.edges.routes import Upstreams, owner_of
+from services.portal.edges.upstream import Pool, UpstreamAway
 
 log = logging.getLogger(__name__)
-
-CONNECT_TIMEOUT_S: Final = 2.0
-READ_TIMEOUT_S: Final = 60.0
-# Below the services' own 75 s, so that we never send on a connection which the service is closing.
-KEEPALIVE_EXPIRY_S: Final = 30.0
-MAX_CONNECTIONS: Final = 256
 
 # RFC 9110, 7.6.1: these speak of one connection, not of the message.
 HOP_BY_HOP: Final = frozenset(
@@ -39,6 +34,7 @@ HOP_BY_HOP: Final = frozenset(
 NOT_SENT: Final = HOP_BY_HOP | {
     b"host",
     b"cookie",
+    b"expect",
     b"forwarded",
     b"x-forwarded-for",
     b"x-forwarded-proto",
@@ -53,27 +49,13 @@ AWAY: Final = {
 UNKNOWN: Final = {"fr": "Cette adresse n'existe pas.", "en": "There is nothing at this address."}
 
 
-def proxy_client() -> httpx.AsyncClient:
-    """The client of the proxy: many connections, long reads, no redirects of its own, no environment proxies."""
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-        limits=httpx.Limits(
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS,
-            keepalive_expiry=KEEPALIVE_EXPIRY_S,
-        ),
-        follow_redirects=False,
-        trust_env=False,
-    )
-
-
 class Front:
     """Sends a request to its service, or to the pages where no service owns its path."""
 
-    def __init__(self, app: ASGIApp, upstreams: Upstreams, client: httpx.AsyncClient) -> None:
+    def __init__(self, app: ASGIApp, upstreams: Upstreams) -> None:
         self._pages = app
         self._upstreams = upstreams
-        self._client = client
+        self._pools: dict[str, Pool] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,46 +76,60 @@ class Front:
         await self._forward(service, base_url, scope, receive, send)
 
     async def _forward(self, service: str, base_url: str, scope: Scope, receive: Receive, send: Send) -> None:
-        target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-        url = httpx.URL(base_url).copy_with(raw_path=target)
-        named_hop_by_hop = _named_by_connection(scope["headers"])
-        headers = [(name, value) for name, value in scope["headers"] if name not in NOT_SENT | named_hop_by_hop]
-        headers += _forwarded(scope)
-        request = self._client.build_request(scope["method"], url, content=_body(scope, receive))
-        # Exactly what came, and nothing that httpx would add (user agent, accepted encodings).
-        request.headers = httpx.Headers([(b"host", url.netloc), *headers])
+        pool = self._pool(base_url)
+        head, body = _request(scope, receive, base_url)
         try:
-            response = await self._client.send(request, stream=True)
+            answer = await pool.send(head, body, answers_with_body=scope["method"] != "HEAD")
         except _Gone:
             return
-        except httpx.HTTPError as error:
-            log.warning("service away", extra={"owner": service, "error": repr(error)})
+        except UpstreamAway as error:
+            log.warning("service away", extra={"owner": service, "error": str(error)})
             await _problem(scope, send, 503, "service_unavailable", AWAY)
             return
         try:
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": response.status_code,
-                    "headers": [(n.lower(), v) for n, v in response.headers.raw if n.lower() not in NOT_RETURNED],
-                }
-            )
-            async for chunk in response.aiter_raw():
+            headers = [(name, value) for name, value in answer.headers if name not in NOT_RETURNED]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            async for chunk in answer.body():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            await response.aclose()
+            answer.release()
+
+    def _pool(self, base_url: str) -> Pool:
+        if base_url not in self._pools:
+            parts = urlsplit(base_url)
+            self._pools[base_url] = Pool(parts.hostname or "127.0.0.1", parts.port or 80)
+        return self._pools[base_url]
+
+
+def _request(scope: Scope, receive: Receive, base_url: str) -> tuple[bytes, AsyncIterator[bytes] | None]:
+    """The request's head as bytes, and its body as it comes; the headers are those that came, but hop-by-hop ones."""
+    query: bytes = scope["query_string"]
+    target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
+    left_out = NOT_SENT | _named_by_connection(scope["headers"])
+    headers = [(b"host", urlsplit(base_url).netloc.encode()), *_forwarded(scope)]
+    headers += [(name, value) for name, value in scope["headers"] if name not in left_out]
+    given = {name for name, _ in scope["headers"]}
+    body: AsyncIterator[bytes] | None = None
+    if b"transfer-encoding" in given:
+        headers = [(name, value) for name, value in headers if name != b"content-length"]
+        headers.append((b"transfer-encoding", b"chunked"))
+        body = _in_chunks(_chunks(receive))
+    elif b"content-length" in given:
+        body = _chunks(receive)
+    lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (scope["method"].encode(), target, lines), body
+
+
+async def _in_chunks(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """RFC 9112, 7.1."""
+    async for part in body:
+        yield b"%x\r\n%b\r\n" % (len(part), part)
+    yield b"0\r\n\r\n"
 
 
 class _Gone(Exception):
     """The caller left before the whole body had come."""
-
-
-def _body(scope: Scope, receive: Receive) -> AsyncIterator[bytes] | None:
-    headers = {name for name, _ in scope["headers"]}
-    if b"content-length" not in headers and b"transfer-encoding" not in headers:
-        return None
-    return _chunks(receive)
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
@@ -149,7 +145,8 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
 
 def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> frozenset[bytes]:
     named = b",".join(value for name, value in headers if name == b"connection")
-    return frozenset(token.strip().lower() for token in named.split(b",") if token.strip())
+    # Never the length: without it, a body would be read as the next request.
+    return frozenset(token.strip().lower() for token in named.split(b",") if token.strip()) - {b"content-length"}
 
 
 def _forwarded(scope: Scope) -> list[tuple[bytes, bytes]]:
@@ -159,8 +156,6 @@ def _forwarded(scope: Scope) -> list[tuple[bytes, bytes]]:
         forwarded.append((b"x-forwarded-for", scope["client"][0].encode()))
     if b"host" in headers:
         forwarded.append((b"x-forwarded-host", headers[b"host"]))
-    if b"transfer-encoding" in headers:
-        forwarded.append((b"transfer-encoding", b"chunked"))  # The body goes on in chunks of our own connection.
     return forwarded
 
 
