@@ -15,8 +15,9 @@ from benchmarks.ground import MENTORS, NOON, STUDENTS, Ground, change, context, 
 from benchmarks.harness import Row, compare
 from deploy.local.ports import free_ports
 from services.chassis.auth import LocalIssuer
+from services.chassis.service import run_service
 from services.chassis.settings import Settings
-from services.cli import serve
+from services.sessions.main import build
 
 COMMANDS = 300
 READY_S = 30.0
@@ -39,9 +40,7 @@ def rows(ground: Ground) -> Iterator[Row]:
             log_level="WARNING",
         )
         token = LocalIssuer(settings.data_dir / "issuer").mint("support", "support@example.org", None)
-        process = multiprocessing.get_context("spawn").Process(
-            target=serve.run, args=("sessions", settings, "api"), daemon=True
-        )
+        process = multiprocessing.get_context("spawn").Process(target=_serve, args=(settings,), daemon=True)
         process.start()
         client = httpx.Client(
             base_url=f"http://127.0.0.1:{settings.port}", headers={"Authorization": f"Bearer {token}"}, timeout=10
@@ -72,6 +71,11 @@ def rows(ground: Ground) -> Iterator[Row]:
         process.terminate()
         process.join()
         database.close()
+
+
+def _serve(settings: Settings) -> None:
+    """Another process: the service's API, as `relais serve sessions --only api` runs it."""
+    run_service(build(settings), settings, "api")
 
 
 def _wait_until_ready(client: httpx.Client) -> None:

@@ -78,14 +78,14 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def write(rows: Sequence[Row], notes: Sequence[str]) -> None:
+def write(rows: Sequence[Row], notes: Sequence[str], *, load_before: float) -> None:
     """Writes RESULTS.md as measured."""
     text = [
         "# Speed, as measured",
         "",
         f"`make bench`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {ROUNDS} interleaved rounds after a warm-up; "
-        f"load average {os.getloadavg()[0]:.1f} at the end.",
+        f"load average {load_before:.1f} before and {os.getloadavg()[0]:.1f} after.",
         "The ratio is the median of the rounds' ratios, ours ÷ the peer's, with the lowest and the highest round.",
         "",
         "| # | what | peer, in the same run | ours | peer's | ratio | to reach | reached |",

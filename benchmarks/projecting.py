@@ -20,12 +20,12 @@ from services.chassis.kafka import KafkaConnection
 from services.chassis.settings import Settings
 from services.sessions.edges.publish import SOURCE, publish
 
-EVENTS = 20_000
+EVENTS = 4_000
 TABLES = "billing.statement_lines, billing.inbox_positions, billing.inbox_versions"
 COPY_OUT = "COPY statement_lines TO STDOUT (FORMAT binary)"
 COPY_IN = "COPY statement_lines FROM STDIN (FORMAT binary)"
 COUNT = "SELECT count(*) AS found FROM statement_lines"
-DEADLINE_S = 120.0
+DEADLINE_S = 300.0
 
 
 def rows(ground: Ground) -> Iterator[Row]:
@@ -91,7 +91,9 @@ def _event(number: int) -> CloudEvent:
         causation_id=None,
         traceparent=None,
     )
-    _, key, data = publish(recorded)
+    publication = publish(recorded)
+    assert publication is not None
+    _, key, data = publication
     return CloudEvent(
         recorded.event_id, data.ce_type, SOURCE, recorded.aggregate_id, 1, NOON, recorded.correlation_id, None,
         recorded.actor, None, key, data,

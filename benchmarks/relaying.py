@@ -10,7 +10,7 @@ from benchmarks.ground import Ground, fill, session_store
 from benchmarks.harness import Row, compare
 from relais_contracts import CloudEvent
 from services.chassis.database import Database
-from services.chassis.event_store import START, EventStore
+from services.chassis.event_store import START, EventStore, Recorded
 from services.chassis.relay import Publication, Publish, Relay
 from services.sessions.edges.publish import SOURCE, publish
 
@@ -77,9 +77,9 @@ def rows(ground: Ground) -> Iterator[Row]:
 def publish_on(topic: str) -> Publish:
     """As the sessions service publishes, but on a topic of this benchmark."""
 
-    def publish_there(event: object) -> Publication:
-        _, key, data = publish(event)  # type: ignore[arg-type]
-        return topic, key, data
+    def publish_there(event: Recorded) -> Publication | None:
+        publication = publish(event)
+        return None if publication is None else (topic, *publication[1:])
 
     return publish_there
 
@@ -92,7 +92,9 @@ def _records(store: EventStore) -> list[tuple[bytes, bytes, list[tuple[str, str 
         if not page:
             return made
         for event in page:
-            _, key, data = publish(event)
+            publication = publish(event)
+            assert publication is not None
+            _, key, data = publication
             cloud_event = CloudEvent(
                 event.event_id, data.ce_type, SOURCE, event.aggregate_id, event.version, event.recorded_at,
                 event.correlation_id, event.causation_id, event.actor, event.traceparent, key, data,

@@ -38,6 +38,8 @@ Publish = Callable[[Recorded], Publication | None]
 """A service's map from its private events to published ones; None where the event stays private."""
 
 POLL_S = 0.02
+QUIET_POLL_S = 0.1
+QUIET_AFTER_POLLS = 250
 EAGER_LOOKS = 4
 EAGER_LOOK_S = 0.002
 STANDBY_POLL_S = 1.0
@@ -248,7 +250,7 @@ class Relay:
         stop: asyncio.Event,
     ) -> None:
         partition_counts: dict[str, int] = {}
-        looks_left = 0
+        looks_left, empty_polls = 0, 0
         while not stop.is_set():
             self._woken.clear()
             events, next_position = await self._in_thread(self._store.read_committed_since, position, READ_LIMIT)
@@ -259,15 +261,16 @@ class Relay:
                 chunk = await self._in_thread(self._batches, producer, publications, partition_counts, next_position)
                 await chunks.put(chunk)
                 position = next_position
-                looks_left = EAGER_LOOKS
+                looks_left, empty_polls = EAGER_LOOKS, 0
                 continue
+            # A hint that finds nothing comes from a commit that a slower writer still covers: look again at once.
+            poll_s = EAGER_LOOK_S if looks_left else POLL_S if empty_polls < QUIET_AFTER_POLLS else QUIET_POLL_S
             try:
-                # A hint that finds nothing comes from a commit that a slower writer still covers: look again at once.
-                async with asyncio.timeout(EAGER_LOOK_S if looks_left else POLL_S):
+                async with asyncio.timeout(poll_s):
                     await self._woken.wait()
-                looks_left = EAGER_LOOKS
+                looks_left, empty_polls = EAGER_LOOKS, 0
             except TimeoutError:
-                looks_left = max(0, looks_left - 1)
+                looks_left, empty_polls = max(0, looks_left - 1), empty_polls + 1
         await chunks.put(None)
 
     def _publications(self, events: Sequence[Recorded]) -> list[tuple[str, Recorded, Publication]]:
