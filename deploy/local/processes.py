@@ -28,14 +28,10 @@ class Watchdog:
     """The process that ends a stack's servers when this one ends, however it ends (see watchdog.py)."""
 
     def __init__(self, folder: DataFolder) -> None:
-        reader, self._writer = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("watchdog.py"))],
-            stdin=reader,
-            pass_fds=(folder.lock_fd,),
-            start_new_session=True,
-        )
-        os.close(reader)
+        self._folder = folder
+        self._servers: dict[int, StopSignal] = {}
+        self._writer = -1
+        self._start()
         _watchdogs.add(self)
 
     @property
@@ -44,9 +40,24 @@ class Watchdog:
 
     @property
     def fd(self) -> int:
+        """Where a server announces itself."""
         return self._writer
 
+    def ensure_running(self) -> None:
+        """Starts it again where it was killed, and tells it of the servers that run."""
+        if self._process.poll() is None:
+            return
+        self.let_go()
+        self._start()
+        for pid, stop_signal in self._servers.items():
+            os.write(self._writer, f"+{pid} {stop_signal}\n".encode())
+
+    def remember(self, pid: int, stop_signal: StopSignal) -> None:
+        self._servers[pid] = stop_signal
+
     def forget(self, pid: int) -> None:
+        """The process id may now be given to another program, which must not be ended."""
+        self._servers.pop(pid, None)
         with suppress(BrokenPipeError):
             os.write(self._writer, f"-{pid}\n".encode())
 
@@ -59,6 +70,16 @@ class Watchdog:
         if self._writer >= 0:
             os.close(self._writer)
             self._writer = -1
+
+    def _start(self) -> None:
+        reader, self._writer = os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("watchdog.py"))],
+            stdin=reader,
+            pass_fds=(self._folder.lock_fd,),
+            start_new_session=True,
+        )
+        os.close(reader)
 
 
 # A forked child would hold the pipe open, and the watchdog would wait for it: so the child lets go at once.
@@ -87,6 +108,7 @@ class ServerProcess:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         trim_log(log)
+        watchdog.ensure_running()
         self.log = log
         self._log_start = log.stat().st_size if log.exists() else 0
         self._watchdog = watchdog
@@ -104,6 +126,7 @@ class ServerProcess:
                 group=user.pw_gid if user else None,
                 extra_groups=[] if user else None,
             )
+        watchdog.remember(self.pid, stop_signal)
 
     @property
     def pid(self) -> int:
@@ -167,7 +190,6 @@ class ServerProcess:
             return []
 
     def _reaped(self) -> None:
-        """The process id may now be given to another program, which the watchdog must not end."""
         if not self._forgotten:
             self._forgotten = True
             self._watchdog.forget(self.pid)

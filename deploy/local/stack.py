@@ -88,6 +88,10 @@ class Stack:
     def watchdog_pid(self) -> int:
         return self._watchdog.pid
 
+    def ensure_watched(self) -> None:
+        """Starts the watchdog again where it was killed."""
+        self._watchdog.ensure_running()
+
     def wait_until_ready(self) -> None:
         try:
             for server in self.servers:

@@ -99,7 +99,7 @@ class Supervisor:
     @property
     def processes(self) -> Mapping[str, int]:
         """Every process that is running, by name, the supervisor included."""
-        servers = self._stack.processes if self._stack else {}
+        servers = {"watchdog": self._stack.watchdog_pid, **self._stack.processes} if self._stack else {}
         services = {service.name: service.pid for service in self._services.values() if service.pid is not None}
         return {"supervisor": os.getpid(), **servers, **services}
 
@@ -188,6 +188,8 @@ class Supervisor:
                     self._start_service(service)
             elif (status := _exit_status(service.pid)) is not None:
                 self._service_died(service, status, now)
+        if self._stack:
+            self._stack.ensure_watched()
         for name, care in self._servers.items():
             self._look_after_server(name, care, now)
 

@@ -172,6 +172,18 @@ def test_a_server_starts_again_after_kill_9(name: str, tmp_path: Path) -> None:
         stack.stop()
 
 
+def test_a_watchdog_that_was_killed_is_replaced_by_one_that_knows_the_servers(tmp_path: Path) -> None:
+    owner, said = start_owner(tmp_path)
+    os.kill(said["watchdog"], signal.SIGKILL)
+    owner.send_signal(signal.SIGUSR1)  # Restarts Kafka, which needs a watchdog.
+    assert owner.stdout is not None
+    said = json.loads(owner.stdout.readline())
+    assert is_running(said["watchdog"])
+    owner.kill()
+    owner.wait(TIMEOUT_S)
+    wait_until_gone(said["watchdog"], *said["processes"].values())
+
+
 def test_a_forked_child_does_not_keep_the_stack_alive(tmp_path: Path) -> None:
     stack = Stack.start(tmp_path, fast=True)
     child = os.fork()

@@ -62,7 +62,7 @@ def gone(process: psutil.Process) -> bool:
 
 def test_it_names_its_addresses_and_every_process(relais: RunningRelais) -> None:
     state = relais.state
-    assert set(state["processes"]) == {"supervisor", "postgres", "kafka"} | SERVICES
+    assert set(state["processes"]) == {"supervisor", "watchdog", "postgres", "kafka"} | SERVICES
     assert state["processes"]["supervisor"] == relais.process.pid
     assert all(psutil.pid_exists(pid) for pid in state["processes"].values())
     assert state["smtp_url"].startswith("smtp://127.0.0.1:")
@@ -72,7 +72,7 @@ def test_it_names_its_addresses_and_every_process(relais: RunningRelais) -> None
     eventually(lambda: f"Relais is ready: {state['url']}\nMemory in use: " in relais.log.read_text())
 
 
-@pytest.mark.parametrize("name", ["sessions", "portal", "kafka", "postgres"])
+@pytest.mark.parametrize("name", ["sessions", "portal", "kafka", "postgres", "watchdog"])
 def test_what_dies_is_started_again_and_relais_json_follows(name: str, relais: RunningRelais) -> None:
     before = relais.processes[name]
     os.kill(before, signal.SIGKILL)
