@@ -5,8 +5,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,7 +19,7 @@ from deploy.local import Stack
 from services.chassis.auth import LocalIssuer
 from services.chassis.ids import new_id
 from services.chassis.migrate import migrate
-from services.chassis.service import serve
+from services.chassis.service import Only, serve
 from services.chassis.settings import Settings
 from services.transfers.main import build
 
@@ -110,21 +110,34 @@ def soon(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="session")
-def api(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def service_settings(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of the service on a database of its own, migrated."""
     name = f"transfers_{uuid4().hex[:12]}"
     with psycopg.connect(stack.database_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-    data_dir: Path = tmp_path_factory.mktemp("transfers")
     settings = Settings(
         database_url=make_conninfo(stack.database_url, dbname=name),
         kafka_bootstrap_servers=stack.kafka_bootstrap_servers,
-        data_dir=data_dir,
-        port=_free_port(),
+        data_dir=tmp_path_factory.mktemp("transfers"),
     )
     migrate(settings)
-    issuer = LocalIssuer(data_dir / "issuer")
+    return settings
+
+
+@pytest.fixture(scope="session")
+def api(service_settings: Settings) -> Iterator[Api]:
+    """The whole service: API, relay, inbox, reminders."""
+    with running(service_settings, None) as whole:
+        yield whole
+
+
+@contextmanager
+def running(settings: Settings, only: Only | None) -> Iterator[Api]:
+    """The service, or a part of it, on a port of its own."""
+    settings = settings.model_copy(update={"port": _free_port()})
+    issuer = LocalIssuer(settings.data_dir / "issuer")
     stopped = threading.Event()
-    thread = threading.Thread(target=_run, args=(settings, stopped))
+    thread = threading.Thread(target=_run, args=(settings, only, stopped))
     thread.start()
     with httpx.Client(
         base_url=f"http://127.0.0.1:{settings.port}", timeout=120, trust_env=False, limits=LIMITS
@@ -132,20 +145,21 @@ def api(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]
         try:
             soon(lambda: _is_ready(client))
             assert settings.database_url is not None
-            yield Api(client, issuer, settings.database_url, stack.kafka_bootstrap_servers)
+            assert settings.kafka_bootstrap_servers is not None
+            yield Api(client, issuer, settings.database_url, settings.kafka_bootstrap_servers)
         finally:
             stopped.set()
             thread.join(READY_WITHIN_S)
 
 
-def _run(settings: Settings, stopped: threading.Event) -> None:
+def _run(settings: Settings, only: Only | None, stopped: threading.Event) -> None:
     service = build(settings)
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
         waiting = asyncio.create_task(asyncio.to_thread(stopped.wait))
         waiting.add_done_callback(lambda _: stop.set())
-        await serve(service, settings, None, stop)
+        await serve(service, settings, only, stop)
 
     try:
         asyncio.run(until_stopped())
