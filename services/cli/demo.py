@@ -12,8 +12,12 @@ from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
+import httpx
+
 from services.chassis.clock import clock_for
+from services.chassis.ids import derived_id
 from services.chassis.settings import Settings
+from services.cli.asking import TIMEOUT_S, refusal_of
 from services.cli.import_ import import_files
 from services.cli.importing.cells import plain
 from services.cli.importing.running import Report
@@ -149,19 +153,46 @@ class _School:
 
 
 def load(settings: Settings, url: str) -> Report:
-    """Writes the files into the data folder and imports them into the Relais at ``url``, as `relais import` would."""
-    files = generate(settings.data_dir / "demo", now=clock_for(settings.sandbox_clock_file).now())
+    """Writes the files into the data folder and imports them into the Relais at ``url``, as `relais import` would.
+
+    Then Sarah N’Diaye declares that she is away, as she would on her page.
+    """
+    now = clock_for(settings.sandbox_clock_file).now()
+    files = generate(settings.data_dir / "demo", now=now)
     token = minted_token(settings, "directory", DIRECTORY)
     report = import_files(files, url, token, settings)
     if report.problems:
         raise NotSent(f"L’école de démonstration n’a pas pu être importée : {report.problems[0]}")
+    _declare_absence(settings, url, now)
     return report
+
+
+def _declare_absence(settings: Settings, url: str, now: datetime) -> None:
+    """From the Thursday of next week to the end of the week after: there is time to prepare it."""
+    name = MENTORS["python-developer"][1]
+    monday = _monday(now)
+    answer = httpx.post(
+        f"{url}/api/mentors/{derived_id('mentor', address_of(name))}/absences",
+        json={"from": f"{monday + WEEK + 3 * DAY}", "to": f"{monday + 3 * WEEK - DAY}"},
+        headers={
+            "Authorization": f"Bearer {minted_token(settings, 'mentor', address_of(name), name=name)}",
+            "Idempotency-Key": f"demonstration-{monday}",
+        },
+        timeout=TIMEOUT_S,
+        trust_env=False,
+    )
+    if not answer.is_success:
+        raise NotSent(refusal_of(answer))
+
+
+def _monday(now: datetime) -> date:
+    local = now.astimezone(ZONE)
+    return local.date() - local.weekday() * DAY
 
 
 def generate(directory: Path, *, now: datetime, seed: int = SEED) -> list[Path]:
     """Writes people.csv, sessions.csv and two calendars; gives their paths in the order in which to import them."""
-    local = now.astimezone(ZONE)
-    school = _School(local.date() - local.weekday() * DAY, now, Random(seed))  # noqa: S311 - a demonstration
+    school = _School(_monday(now), now, Random(seed))  # noqa: S311 - a demonstration
     _engage(school)
     _enrol(school)
     _hand_over(school)
