@@ -29,7 +29,7 @@ Reaction = Callable[[Connection[DictRow], CloudEvent], None]
 Held = Literal["waiting", "parked"]
 
 ATTEMPTS = 3
-WAITING_PATIENCE_S = 60
+WAITING_PATIENCE_S = 600
 RETRY_LIMIT = 500
 WAITING_KEYS_LIMIT = 100
 MAX_ERROR_CHARS = 2_000

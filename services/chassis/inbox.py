@@ -42,7 +42,8 @@ BACKOFF_FIRST_S = 0.1
 BACKOFF_MOST_S = 5.0
 RELEASE_DEADLINE_S = 5.0
 COMMIT_EVERY_S = 1.0
-WAITING_EVERY_S = 0.25
+WAITING_FIRST_S = 0.25
+WAITING_MOST_S = 5.0
 STOP_DEADLINE_S = 15.0
 CLOSE_DEADLINE_S = 5.0
 
@@ -92,9 +93,12 @@ class Inbox:
 
     async def _retry_waiting(self, waiting: asyncio.Event, stop: asyncio.Event) -> None:
         """Tries what waits for something that had not arrived, until it takes effect or patience ends."""
+        pause_s = WAITING_FIRST_S
         while not stop.is_set():
+            await pause(stop, pause_s)
+            pause_s = min(2 * pause_s, WAITING_MOST_S)
             if not waiting.is_set():
-                await pause(stop, WAITING_EVERY_S)
+                pause_s = WAITING_FIRST_S
                 continue
             waiting.clear()
             try:
@@ -102,12 +106,12 @@ class Inbox:
                     retried: Retried = await asyncio.to_thread(self.effects.retry, topic, key, by="inbox")
                     if retried.open_count:
                         waiting.set()
+                    if retried.settled_count:
+                        pause_s = WAITING_FIRST_S
             except Exception as error:
                 if not is_away(error):
                     log.exception("what waits could not be tried again")
                 waiting.set()
-                await pause(stop, BACKOFF_MOST_S)
-            await pause(stop, WAITING_EVERY_S)
 
 
 class _PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
