@@ -35,7 +35,7 @@ _NBSP: Final = "\u00a0"
 def french_spaces(text: str) -> str:
     """Puts the spaces that never break where French typography asks for them."""
     text = re.sub(r" (?=[;!?])", _NARROW_NBSP, text)
-    text = re.sub(r" (?=[:»%])", _NBSP, text)
+    text = re.sub(r" (?=[:»]|%(?!\())", _NBSP, text)
     return text.replace("« ", "«" + _NBSP)
 
 
