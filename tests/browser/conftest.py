@@ -81,10 +81,10 @@ class Visitor:
         self.page.wait_for_url(lambda url: "/connexion" not in url)
 
     def weight_bytes(self) -> int:
-        """All that the page loaded, unpacked."""
+        """All that the page loaded, as it came over the wire."""
         weight: int = self.page.evaluate(
             "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
-            ".reduce((sum, entry) => sum + entry.decodedBodySize, 0)"
+            ".reduce((sum, entry) => sum + entry.encodedBodySize, 0)"
         )
         return weight
 

@@ -38,7 +38,7 @@ def pages_of_mentor(cast: Cast) -> list[str]:
 
 
 PAGES_OF_OTHERS = {
-    "Support": ("/", "/annuaire", "/journal", "/e-mails", "/facturation", "/sessions"),
+    "Support": ("/", "/annuaire", "/journal", "/e-mails", "/facturation"),
     "Facturation": ("/facturation",),
     "Administration de la formation": ("/dossiers",),
 }

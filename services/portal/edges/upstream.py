@@ -1,7 +1,7 @@
 """Connections to the services, for the proxy alone: HTTP/1.1 as it comes and goes, on httptools' parser.
 
-A client library builds request and response objects that a proxy never looks at: httpx took 2.9 ms of a core for each
-request that it passed on, httpcore 2.0 ms, this a quarter of that (DECISIONS.md).
+A client library builds request and response objects that a proxy never looks at: with httpx here, a request that was
+passed on took 4.1 ms of a core, with this 0.9 ms (DECISIONS.md).
 """
 
 import asyncio

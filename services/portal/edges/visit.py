@@ -96,6 +96,7 @@ class Visit:
             here=self.request.url.path,
             address=self._address(),
             demonstration=self.portal.issuer is not None,
+            mailbox=self.portal.upstreams.base_url("mail") is not None,
             **values,
         )
 

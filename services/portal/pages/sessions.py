@@ -16,8 +16,8 @@ from services.portal.pages import calendar, effects, people
 
 router = APIRouter()
 
-PAST_WEEKS: Final = 8
-COMING_WEEKS: Final = 6
+PAST_WEEKS: Final = 4
+COMING_WEEKS: Final = 4
 LOOK_EVERY_S: Final = 0.4
 LOOKS_AT_MOST: Final = 75
 STATUSES: Final = ("scheduled", "held", "cancelled")
@@ -29,6 +29,8 @@ async def sessions(
     visit: SignedIn, vue: str = "semaine", semaine: str = "", statut: str = "", etudiant: str = ""
 ) -> Response:
     """A mentor's or a student's sessions: of one week, to come, or past."""
+    if visit.person.role not in ("mentor", "student"):
+        return visit.redirect("/")  # The school's teams find sessions by student.
     zone = visit.portal.school_zone
     current = calendar.this_week(visit.now, zone)
     week = semaine if calendar.is_week(semaine) else current

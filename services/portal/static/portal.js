@@ -17,10 +17,10 @@ document.querySelectorAll("form[data-auto]").forEach((form) => {
 });
 
 // A reason that opens later opens by itself: the page is asked for again when its time has come, by the server's clock.
-const opening = document.querySelector("[data-opens-in-ms]");
-if (opening) {
-  const waits = Number(opening.dataset.opensInMs);
-  if (waits > 0 && waits < 6 * 3600 * 1000) setTimeout(() => document.querySelector("input[name=reason]:checked") || location.reload(), waits + 500);
+const opening = [...document.querySelectorAll("[data-opens-in-ms]")].map((one) => Number(one.dataset.opensInMs));
+const first = Math.min(...opening.filter((wait) => wait > 0));
+if (first < 6 * 3600 * 1000) {
+  setTimeout(() => document.querySelector("input[name=reason]:checked") || location.reload(), first + 500);
 }
 
 // What a command caused appears as it happens.
