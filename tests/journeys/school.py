@@ -108,14 +108,18 @@ class School:
                 if message.error():
                     ended += 1
                 elif (message.key() or b"").decode() == key:
-                    headers = {name: (value or b"").decode() for name, value in message.headers() or []}
+                    headers = {
+                        name: value.decode()
+                        for name, value in dict(message.headers() or []).items()
+                        if isinstance(value, bytes)
+                    }
                     found.append((headers, json.loads(message.value() or b"null")))
             return found
         finally:
             consumer.close()
 
 
-def eventually(look: Callable[[], T], *, within_s: float = EFFECT_DEADLINE_S) -> T:
+def eventually(look: Callable[[], T | None], *, within_s: float = EFFECT_DEADLINE_S) -> T:
     """What ``look`` gives as soon as it is truthy; its last answer stands in the failure."""
     deadline = time.monotonic() + within_s
     while True:

@@ -34,7 +34,7 @@ from services.sessions.domain.session import Session, evolve, fold
 from services.sessions.edges.bodies import Correction, NewSession, session_body
 from services.sessions.views.directory import Directory, KnownStudent, add_sessions, keep_with_mentor
 
-ARRIVAL_PATIENCE_S = 2.0
+ARRIVAL_PATIENCE_S = 5.0
 """How long a student is waited for who was enrolled a moment ago: the event is on its way to our directory."""
 ARRIVAL_POLL_S = 0.02
 
