@@ -1,6 +1,7 @@
 """A CSV file as people export it: ``,`` or ``;``, with or without a byte order mark, headers in French or English."""
 
 import csv
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from services.cli.importing.cells import Unreadable, plain
 from services.cli.importing.rows import Note, Problem
 
 CELL_MAX_CHARACTERS = 20_000
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 T = TypeVar("T")
 
@@ -170,6 +172,9 @@ class Reading:
     def optional(self, name: str, parse: Callable[[str], T]) -> T | None:
         """The cell's value; None where it is empty, or where it is wrong (then a problem is noted)."""
         if name not in self._cells:
+            return None
+        if CONTROL.search(self._cells[name]):
+            self.refuse(f"{name} : ôtez les caractères invisibles.", f"{name}: remove the invisible characters.")
             return None
         try:
             return parse(self._cells[name])
