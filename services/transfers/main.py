@@ -54,8 +54,13 @@ def build(settings: Settings) -> Service:
         reactions={**LISTS, **absence_list.REACTIONS, **planned_sessions.REACTIONS},
     )
 
-    office = Office(database, store, Commands(store), PlaceLocks())
+    locks = PlaceLocks(settings.database_url_for("transfers"))
+    office = Office(database, store, Commands(store), locks)
     clock = clock_for(settings.sandbox_clock_file)
+
+    def close() -> None:
+        locks.close()
+        database.close()
 
     def ready() -> Mapping[str, str]:
         with database.connection() as connection:
@@ -71,5 +76,5 @@ def build(settings: Settings) -> Service:
         clock=clock,
     )
     return Service(
-        "transfers", api=api, relay=relay, inboxes=[inbox], tasks=[Reminders(office, clock).run], close=database.close
+        "transfers", api=api, relay=relay, inboxes=[inbox], tasks=[Reminders(office, clock).run], close=close
     )
