@@ -7,7 +7,7 @@ CODE := services deploy schemas/relais_contracts tests benchmarks
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-browser run test unit faults bench check lint format types architecture contracts rules lock clean
+.PHONY: help install install-browser run test unit faults mutations bench check lint format types architecture contracts rules lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ unit: install ## the tests that need no server: the rules, the parsers, the stru
 faults: install ## kills, cuts and delays on real servers, short form; RUNS=200 for the long one
 	$(BIN)/pytest tests/faults -s $(if $(RUNS),--runs $(RUNS))
 
+mutations: install ## breaks the rules one by one; the plain model must notice each
+	$(BIN)/python -m tests.model.mutations
+
 bench: install ## the speed table, as ratios: benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
 
@@ -55,6 +58,10 @@ architecture: install
 
 contracts: install
 	$(BIN)/python -m relais_contracts.generate --check
+	$(BIN)/python -m tests.rules --check
+
+rules: install ## the table of rules and their tests, anew: docs/rules-and-tests.md
+	$(BIN)/python -m tests.rules
 
 format: install ## formats the code and mends what can be mended
 	$(BIN)/ruff format $(CODE)

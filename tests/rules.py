@@ -70,7 +70,7 @@ if __name__ == "__main__":
     fresh = table()
     if "--check" in sys.argv:
         if untested() or not TABLE.exists() or TABLE.read_text() != fresh:
-            sys.exit(f"docs/rules-and-tests.md is stale (python -m tests.rules), or untested: {untested() or 'none'}")
+            sys.exit(f"docs/rules-and-tests.md is stale (make rules), or untested: {untested() or 'none'}")
     else:
         TABLE.write_text(fresh)
     print(f"{len(rules())} rules, {len(untested())} without a test {untested() or ''}")
