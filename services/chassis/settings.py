@@ -118,6 +118,11 @@ class Settings(BaseSettings):
     mail_url: str | None = Field(
         default=None, description="Page of the local mail server, which the portal shows at /mail."
     )
+    portal_key: SecretStr | None = Field(
+        default=None,
+        description="Key of the portal's session cookies: 64 hexadecimal digits, the same for all its replicas. "
+        "Not given: one that is kept in RELAIS_DATA_DIR.",
+    )
     portal_url: str = Field(default="http://127.0.0.1:8080", description="Address of the portal, as people reach it.")
 
     @field_validator("timezone")

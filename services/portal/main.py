@@ -14,7 +14,7 @@ from services.portal.edges.proxy import Front
 from services.portal.edges.rendering import Renderer
 from services.portal.edges.routes import API_SERVICES, Upstreams
 from services.portal.edges.session_cookie import SessionCookies
-from services.portal.edges.settings import PortalSettings, session_key
+from services.portal.edges.settings import session_key
 from services.portal.edges.visit import Portal
 from services.portal.pages import home, sessions, statements, students, support
 
@@ -42,7 +42,7 @@ def build(settings: Settings) -> Service:
                 }
             ),
             issuer=_local_issuer(settings),
-            key=session_key(PortalSettings(), settings.data_dir if settings.data_dir.exists() else None),
+            key=session_key(settings),
             school_zone=settings.timezone,
             clock=clock_for(settings.sandbox_clock_file),
         ),

@@ -8,14 +8,16 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from services.chassis.auth import LocalIssuer
+from services.chassis.settings import Settings
 from services.portal.edges.routes import API_SERVICES, Upstreams
 from services.portal.edges.session_cookie import Person, Session, SessionCookies
-from services.portal.edges.settings import PortalSettings, session_key
+from services.portal.edges.settings import session_key
 from services.portal.edges.sign_in import _inside
 from services.portal.main import create_portal
 
@@ -167,9 +169,16 @@ def test_one_is_sent_back_to_where_one_was() -> None:
 
 
 def test_the_key_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
-    key = session_key(PortalSettings(), tmp_path)
-    assert session_key(PortalSettings(), tmp_path) == key
+    settings = Settings(data_dir=tmp_path)
+    key = session_key(settings)
+    assert session_key(settings) == key
     assert (tmp_path / "portal.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_key_that_is_given_counts(tmp_path: Path) -> None:
+    assert session_key(Settings(data_dir=tmp_path, portal_key=SecretStr("ab" * 32))) == b"\xab" * 32
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        session_key(Settings(data_dir=tmp_path, portal_key=SecretStr("abcd")))
 
 
 def test_the_local_issuer_publishes_its_public_key_alone(client: TestClient) -> None:
