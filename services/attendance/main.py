@@ -10,8 +10,16 @@ from relais_contracts.sessions import (
     SessionRescheduled,
     SessionScheduled,
 )
-from relais_contracts.transfers import StudentEnrolled, StudentUpdated
+from relais_contracts.transfers import (
+    MentorRegistered,
+    MentorUpdated,
+    StudentEnrolled,
+    StudentTransferred,
+    StudentUpdated,
+)
 from services.attendance.edges.api import attendance_router, entries_router
+from services.attendance.edges.continuity import continuity_router
+from services.attendance.reactions.on_mentor_registered import on_mentor_registered
 from services.attendance.reactions.on_session_cancelled import on_session_cancelled
 from services.attendance.reactions.on_session_corrected import on_session_corrected
 from services.attendance.reactions.on_session_held import on_session_held
@@ -19,6 +27,7 @@ from services.attendance.reactions.on_session_reassigned import on_session_reass
 from services.attendance.reactions.on_session_rescheduled import on_session_rescheduled
 from services.attendance.reactions.on_session_scheduled import on_session_scheduled
 from services.attendance.reactions.on_student_enrolled import on_student_enrolled
+from services.attendance.reactions.on_student_transferred import on_student_transferred
 from services.attendance.reactions.on_student_updated import on_student_updated
 from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
@@ -33,7 +42,10 @@ from services.chassis.settings import Settings
 NAME = "attendance"
 
 REACTIONS: Mapping[str, list[Reaction]] = {
+    MentorRegistered.ce_type: [on_mentor_registered],
+    MentorUpdated.ce_type: [on_mentor_registered],
     StudentEnrolled.ce_type: [on_student_enrolled],
+    StudentTransferred.ce_type: [on_student_transferred],
     StudentUpdated.ce_type: [on_student_updated],
     SessionScheduled.ce_type: [on_session_scheduled],
     SessionRescheduled.ce_type: [on_session_rescheduled],
@@ -58,12 +70,16 @@ def build(settings: Settings) -> Service:
             connection.execute("SELECT 1")
         return {"database": "ok"}
 
-    clock = clock_for(settings.sandbox_clock_file)
+    clock, zone = clock_for(settings.sandbox_clock_file), settings.zone()
     api = create_api(
         "Relais: attendance",
         service=NAME,
         auth=Authenticator.from_settings(settings),
-        routers=[attendance_router(database, clock, settings.zone()), entries_router(database, settings.zone())],
+        routers=[
+            attendance_router(database, clock, zone),
+            entries_router(database, zone),
+            continuity_router(database, clock, zone),
+        ],
         ready=ready,
         clock=clock,
     )

@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 from deploy.local import Stack
 from relais_contracts import CloudEvent, Contract
 from services.attendance.edges.api import attendance_router, entries_router
+from services.attendance.edges.continuity import continuity_router
 from services.attendance.main import REACTIONS
 from services.chassis.auth import LocalIssuer
 from services.chassis.database import Database
@@ -53,7 +54,11 @@ class Attendance:
             "attendance",
             service="attendance",
             auth=self.issuer.authenticator(),
-            routers=[attendance_router(self.database, self.clock, PARIS), entries_router(self.database, PARIS)],
+            routers=[
+                attendance_router(self.database, self.clock, PARIS),
+                entries_router(self.database, PARIS),
+                continuity_router(self.database, self.clock, PARIS),
+            ],
             ready=dict,
             clock=self.clock,
         )

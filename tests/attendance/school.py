@@ -33,6 +33,7 @@ def state(
     *,
     event: int = 1,
     cause: Cause | None = None,
+    recoverable: bool | None = None,
     makes_up_for: UUID | None = None,
     move: Move | None = None,
 ) -> SessionState:
@@ -44,6 +45,7 @@ def state(
         duration_minutes=45,
         outcome=outcome,
         cause=cause,
+        recoverable=recoverable,
         makes_up_for=makes_up_for,
         move=move,
     )
@@ -55,9 +57,12 @@ def entry(
     starts_at: datetime,
     *,
     cause: Cause | None = None,
+    recoverable: bool | None = None,
     makes_up_for: UUID | None = None,
 ) -> Entry:
-    return entry_of([state(session, outcome, starts_at, cause=cause, makes_up_for=makes_up_for)])
+    return entry_of(
+        [state(session, outcome, starts_at, cause=cause, recoverable=recoverable, makes_up_for=makes_up_for)]
+    )
 
 
 def file_of(*entries: Entry, enrolled_at: datetime | None, now: datetime) -> dict[str, FileWeek]:

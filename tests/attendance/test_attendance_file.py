@@ -105,13 +105,46 @@ def test_a_correction_stands_in_the_place_of_what_was_documented() -> None:
 
 
 def test_a_missed_session_is_caught_up_once_the_one_that_makes_up_for_it_was_held() -> None:
-    missed = entry(1, Outcome.STUDENT_EARLY, IN_W46)
+    missed = entry(1, Outcome.STUDENT_EARLY, IN_W46, recoverable=True)
     planned = entry(2, Outcome.PLANNED, IN_W47, makes_up_for=session_id(1))
     held = entry(2, Outcome.HELD, IN_W47, makes_up_for=session_id(1))
     before = file_of(missed, planned, enrolled_at=paris(2026, 11, 9), now=NOW)
     after = file_of(missed, held, enrolled_at=paris(2026, 11, 9), now=NOW)
     assert counts(before["2026-W46"]) == {"planned": 1, "excused": 1}
     assert counts(after["2026-W46"]) == {"planned": 1, "excused": 1, "caught_up": 1}
+    assert counts(after["2026-W47"]) == {"planned": 1, "attended": 1}
+    assert after["2026-W46"].caught_up_by == {session_id(1): session_id(2)}
+
+
+@pytest.mark.rule("T6", "T8")
+def test_a_session_that_the_mentor_cannot_hold_is_caught_up_the_week_before() -> None:
+    held = entry(1, Outcome.HELD, IN_W46, makes_up_for=session_id(2))
+    away = entry(2, Outcome.OTHER, IN_W47, cause=Cause.MENTOR, recoverable=True)
+    file = file_of(held, away, enrolled_at=paris(2026, 11, 9), now=NOW)
+    assert {week: counts(of) for week, of in file.items()} == {
+        "2026-W46": {"planned": 1, "attended": 1},
+        "2026-W47": {"planned": 1, "excused": 1, "caught_up": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "recoverable"),
+    [(Outcome.HELD, None), (Outcome.STUDENT_NO_SHOW, False), (Outcome.OTHER, None), (Outcome.PLANNED, None)],
+)
+def test_what_turns_out_not_to_be_recoverable_is_not_caught_up(outcome: Outcome, recoverable: bool | None) -> None:
+    """Support corrected it after the other session was planned."""
+    corrected = entry(1, outcome, IN_W46, recoverable=recoverable)
+    held = entry(2, Outcome.HELD, IN_W47, makes_up_for=session_id(1))
+    file = file_of(corrected, held, enrolled_at=paris(2026, 11, 9), now=NOW)
+    assert file["2026-W46"].caught_up == 0
+
+
+def test_a_correction_that_unties_a_make_up_holds() -> None:
+    untied = entry_of(
+        [state(2, Outcome.STUDENT_EARLY, IN_W47, makes_up_for=session_id(1)), state(2, Outcome.HELD, IN_W47, event=2)]
+    )
+    file = file_of(entry(1, Outcome.STUDENT_EARLY, IN_W46, recoverable=True), untied, enrolled_at=None, now=NOW)
+    assert file["2026-W46"].caught_up == 0
 
 
 def test_sessions_that_arrive_before_their_student_have_a_file_without_missing_weeks() -> None:

@@ -55,7 +55,9 @@ def updated(student_id: UUID) -> StudentUpdated:
     )
 
 
-def scheduled(student_id: UUID, session_id: UUID, at: datetime = IN_W47) -> SessionScheduled:
+def scheduled(
+    student_id: UUID, session_id: UUID, at: datetime = IN_W47, makes_up_for: UUID | None = None
+) -> SessionScheduled:
     return SessionScheduled(
         session_id=session_id,
         student_id=student_id,
@@ -63,6 +65,7 @@ def scheduled(student_id: UUID, session_id: UUID, at: datetime = IN_W47) -> Sess
         starts_at=at,
         duration_minutes=45,
         timezone="Europe/Paris",
+        makes_up_for=makes_up_for,
     )
 
 
@@ -82,6 +85,9 @@ def rescheduled(student_id: UUID, session_id: UUID, *, before: datetime, at: dat
 def cancelled(
     student_id: UUID, session_id: UUID, reason: Reason, *, cause: Cause | None = None, at: datetime = IN_W47
 ) -> SessionCancelled:
+    """Recoverable as the service sessions has it."""
+    by_reason = {"student_early": True, "student_late": False, "student_no_show": False}
+    recoverable = by_reason.get(reason, True if cause in ("mentor", "platform") else None)
     return SessionCancelled(
         session_id=session_id,
         student_id=student_id,
@@ -89,16 +95,22 @@ def cancelled(
         starts_at=at,
         duration_minutes=45,
         reason=reason,
-        recoverable=None,
+        recoverable=recoverable,
         cause=cause,
         notice_at=at,
         cancelled_at=at,
     )
 
 
-def held(student_id: UUID, session_id: UUID, at: datetime = IN_W47) -> SessionHeld:
+def held(student_id: UUID, session_id: UUID, at: datetime = IN_W47, makes_up_for: UUID | None = None) -> SessionHeld:
     return SessionHeld(
-        session_id=session_id, student_id=student_id, mentor_id=MENTOR, starts_at=at, duration_minutes=45, held_at=at
+        session_id=session_id,
+        student_id=student_id,
+        mentor_id=MENTOR,
+        starts_at=at,
+        duration_minutes=45,
+        held_at=at,
+        makes_up_for=makes_up_for,
     )
 
 
@@ -137,7 +149,9 @@ def test_a_cancelled_session_is_in_the_file_with_its_event(attendance: Attendanc
                 "starts_at": "2026-11-19T17:00:00Z",
                 "duration_minutes": 45,
                 "mentor_id": str(MENTOR),
+                "recoverable": False,
                 "makes_up_for": None,
+                "caught_up_by": None,
                 "moves": [],
                 "event_ids": [str(first), str(second)],
             }
@@ -299,3 +313,27 @@ def test_the_csv_file_has_a_row_a_week_and_runs_no_formula(attendance: Attendanc
     assert rows[0]["Nom"] == "'=cmd|' /C calc'!A0"
     assert rows[0]["Financement"] == "Financé par un organisme tiers"
     assert rows[1]["Sessions"] == "19/11/2026 18:00 absence excusée"
+
+
+@pytest.mark.rule("T6", "T8")
+def test_a_caught_up_session_and_the_one_in_its_place_name_each_other(attendance: Attendance, student_id: UUID) -> None:
+    missed, make_up = new_id(), new_id()
+    attendance.receive(enrolled(student_id))
+    attendance.receive(cancelled(student_id, missed, "other", cause="mentor"))
+    attendance.receive(scheduled(student_id, make_up, IN_W46, makes_up_for=missed))
+    assert weeks(attendance.file(student_id))["2026-W47"] == {"planned": 1, "excused": 1}
+    attendance.receive(held(student_id, make_up, IN_W46, makes_up_for=missed))
+    file = attendance.file(student_id)
+    assert weeks(file) == {
+        "2026-W46": {"planned": 1, "attended": 1},
+        "2026-W47": {"planned": 1, "excused": 1, "caught_up": 1},
+    }
+    (before,), (after,) = (week["sessions"] for week in file["weeks"])
+    assert (before["makes_up_for"], before["caught_up_by"]) == (str(missed), None)
+    assert (after["makes_up_for"], after["caught_up_by"]) == (None, str(make_up))
+    answer = attendance.get(f"/students/{student_id}/attendance.csv")
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")), delimiter=";"))
+    assert [(row["Rattrapées"], row["Sessions"]) for row in rows] == [
+        ("0", "12/11/2026 18:00 réalisée (rattrapage du 19/11/2026)"),
+        ("1", "19/11/2026 18:00 absence excusée (rattrapée le 12/11/2026)"),
+    ]

@@ -4,11 +4,14 @@
 by the student. A session that was moved counts in the week to which it was moved, and no longer in the other.
 So planned = attended + excused + unexcused + to qualify + those to come, and a week is *missing* where planned is 0
 in a week of the student's enrolment, up to the current one: no session stands, or stood, for it.
-*Caught up* counts the week's sessions that another session, which was held, made up for.
+*Caught up* counts those of the week's cancelled sessions in whose place another one was held, in whatever week: they
+are recoverable, and the other one makes up for them. The other one is planned and attended in the week in which it was
+held. So over the whole file, what was owed and not attended is excused + unexcused + to qualify − caught up. A week may
+be caught up and yet have had no session of its own: *caught up* takes nothing away from what the week shows otherwise.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from uuid import UUID
@@ -29,7 +32,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """What one event says about a session."""
+    """What one event says about a session. ``recoverable`` is None unless it is cancelled and qualified."""
 
     session_id: UUID
     event_id: UUID
@@ -38,6 +41,7 @@ class SessionState:
     duration_minutes: int
     outcome: Outcome
     cause: Cause | None = None
+    recoverable: bool | None = None
     makes_up_for: UUID | None = None
     move: Move | None = None
 
@@ -54,6 +58,7 @@ class Entry:
     outcome: Outcome
     cause: Cause | None
     standing: Standing
+    recoverable: bool | None
     makes_up_for: UUID | None
     moves: Sequence[Move]
     event_ids: Sequence[UUID]
@@ -61,7 +66,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class FileWeek:
-    """One week of the file."""
+    """One week of the file. ``caught_up_by``: missed session of the week -> the one that was held in its place."""
 
     week: Week
     planned: int
@@ -70,8 +75,12 @@ class FileWeek:
     unexcused: int
     to_qualify: int
     missing: bool
-    caught_up: int
+    caught_up_by: Mapping[UUID, UUID]
     entries: Sequence[Entry]
+
+    @property
+    def caught_up(self) -> int:
+        return len(self.caught_up_by)
 
 
 def entry_of(states: Sequence[SessionState]) -> Entry:
@@ -86,7 +95,8 @@ def entry_of(states: Sequence[SessionState]) -> Entry:
         outcome=last.outcome,
         cause=last.cause,
         standing=standing_of(last.outcome, last.cause),
-        makes_up_for=next((state.makes_up_for for state in states if state.makes_up_for is not None), None),
+        recoverable=last.recoverable,
+        makes_up_for=last.makes_up_for,
         moves=[state.move for state in states if state.move is not None],
         event_ids=[state.event_id for state in states],
     )
@@ -106,14 +116,28 @@ def weeks_of(entries: Sequence[Entry], enrolled_at: datetime | None, now: dateti
     shown = set(by_week)
     if begun:
         shown.update(from_to(min(begun), current))
-    made_up = {entry.makes_up_for for entry in entries if entry.outcome is Outcome.HELD}
+    caught_up_by = _caught_up_by(entries)
     return [
-        _file_week(week, by_week.get(week, []), enrolled=enrolment is not None and week >= enrolment, made_up=made_up)
+        _file_week(week, by_week.get(week, []), caught_up_by, enrolled=enrolment is not None and week >= enrolment)
         for week in sorted(shown)
     ]
 
 
-def _file_week(week: Week, entries: Sequence[Entry], *, enrolled: bool, made_up: set[UUID | None]) -> FileWeek:
+def _caught_up_by(entries: Sequence[Entry]) -> Mapping[UUID, UUID]:
+    """Missed session -> the one held in its place. What was held after all, or is not recoverable, is not missed."""
+    held_for = {
+        entry.makes_up_for: entry.session_id
+        for entry in entries
+        if entry.makes_up_for is not None and entry.outcome is Outcome.HELD
+    }
+    return {
+        entry.session_id: held_for[entry.session_id]
+        for entry in entries
+        if entry.recoverable and entry.session_id in held_for
+    }
+
+
+def _file_week(week: Week, entries: Sequence[Entry], caught_up_by: Mapping[UUID, UUID], *, enrolled: bool) -> FileWeek:
     counts = Counter(entry.standing for entry in entries)
     return FileWeek(
         week=week,
@@ -123,6 +147,8 @@ def _file_week(week: Week, entries: Sequence[Entry], *, enrolled: bool, made_up:
         unexcused=counts[Standing.UNEXCUSED],
         to_qualify=counts[Standing.TO_QUALIFY],
         missing=enrolled and not entries,
-        caught_up=sum(entry.session_id in made_up for entry in entries),
+        caught_up_by={
+            entry.session_id: caught_up_by[entry.session_id] for entry in entries if entry.session_id in caught_up_by
+        },
         entries=entries,
     )

@@ -1,6 +1,6 @@
 """HTTP: a student's attendance file, as JSON and CSV."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Final
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from services.attendance.domain.attendance_file import Entry, FileWeek, weeks_of
 from services.attendance.domain.standing import Cause, Outcome, Standing
 from services.attendance.domain.week import Week
+from services.attendance.edges.wording import FUNDINGS, STANDINGS
 from services.attendance.views import sessions, students
 from services.chassis.auth import Principal
 from services.chassis.clock import Clock
@@ -25,19 +26,6 @@ READERS: Final = ("mentor", "student", "support", "training")
 
 AsOf = Annotated[Instant | None, Query(description="As it was known at this instant.")]
 
-FUNDINGS: Final[Mapping[str | None, str]] = {
-    "third_party": "Financé par un organisme tiers",
-    "apprenticeship": "En alternance",
-    "self_funded": "Auto-financement",
-    None: "",
-}
-STANDINGS: Final[Mapping[Standing, str]] = {
-    Standing.PLANNED: "prévue",
-    Standing.ATTENDED: "réalisée",
-    Standing.EXCUSED: "absence excusée",
-    Standing.UNEXCUSED: "absence non excusée",
-    Standing.TO_QUALIFY: "à qualifier",
-}
 CSV_HEADER: Final = (
     "Étudiant",
     "Nom",
@@ -66,7 +54,10 @@ class MoveView(BaseModel):
 
 
 class AttendanceSession(BaseModel):
-    """A session in the file. ``event_id`` is the last event that changed it, ``event_ids`` all of them."""
+    """A session in the file. ``event_id`` is the last event that changed it, ``event_ids`` all of them.
+
+    ``caught_up_by`` is the session that was held in its place, ``makes_up_for`` the one in whose place it is.
+    """
 
     session_id: UUID
     event_id: UUID
@@ -76,7 +67,9 @@ class AttendanceSession(BaseModel):
     starts_at: Instant
     duration_minutes: int
     mentor_id: UUID
+    recoverable: bool | None
     makes_up_for: UUID | None
+    caught_up_by: UUID | None
     moves: list[MoveView]
     event_ids: list[UUID]
 
@@ -95,7 +88,8 @@ class EntryOfEvent(BaseModel):
 
 
 class AttendanceWeek(BaseModel):
-    """An ISO week. ``planned`` counts every session set for it, whatever became of it."""
+    """An ISO week. ``planned`` counts every session set for it, whatever became of it; ``caught_up`` those of them that
+    were missed and in whose place another one was held, in whatever week."""
 
     week: str
     starts_on: date
@@ -124,6 +118,9 @@ class _File:
     student_id: UUID
     student: students.Student | None
     weeks: Sequence[FileWeek]
+
+    def entries(self) -> Iterator[Entry]:
+        return (entry for week in self.weeks for entry in week.entries)
 
 
 def attendance_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRouter:
@@ -215,11 +212,11 @@ def _week_view(week: FileWeek) -> AttendanceWeek:
         to_qualify=week.to_qualify,
         missing=week.missing,
         caught_up=week.caught_up,
-        sessions=[_session_view(entry) for entry in week.entries],
+        sessions=[_session_view(entry, week.caught_up_by.get(entry.session_id)) for entry in week.entries],
     )
 
 
-def _session_view(entry: Entry) -> AttendanceSession:
+def _session_view(entry: Entry, caught_up_by: UUID | None) -> AttendanceSession:
     return AttendanceSession(
         session_id=entry.session_id,
         event_id=entry.event_id,
@@ -229,7 +226,9 @@ def _session_view(entry: Entry) -> AttendanceSession:
         starts_at=entry.starts_at,
         duration_minutes=entry.duration_minutes,
         mentor_id=entry.mentor_id,
+        recoverable=entry.recoverable,
         makes_up_for=entry.makes_up_for,
+        caught_up_by=caught_up_by,
         moves=[
             MoveView(
                 event_id=move.event_id,
@@ -260,6 +259,20 @@ def _csv_row(file: _File, week: FileWeek, zone: ZoneInfo) -> list[Cell]:
         "oui" if week.missing else "non",
         week.caught_up,
         " | ".join(
-            f"{entry.starts_at.astimezone(zone):%d/%m/%Y %H:%M} {STANDINGS[entry.standing]}" for entry in week.entries
+            f"{entry.starts_at.astimezone(zone):%d/%m/%Y %H:%M} {STANDINGS[entry.standing]}"
+            f"{_tie(file, week, entry, zone)}"
+            for entry in week.entries
         ),
     ]
+
+
+def _tie(file: _File, week: FileWeek, entry: Entry, zone: ZoneInfo) -> str:
+    """« (rattrapée le 26/11/2026) », « (rattrapage du 19/11/2026) », or nothing."""
+    caught_up_by = week.caught_up_by.get(entry.session_id)
+    other_id = caught_up_by or entry.makes_up_for
+    day = next(
+        (f"{one.starts_at.astimezone(zone):%d/%m/%Y}" for one in file.entries() if one.session_id == other_id), None
+    )
+    if day is None:
+        return ""
+    return f" (rattrapée le {day})" if caught_up_by is not None else f" (rattrapage du {day})"

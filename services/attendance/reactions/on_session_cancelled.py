@@ -22,5 +22,7 @@ def on_session_cancelled(connection: Connection[DictRow], event: CloudEvent) -> 
         duration_minutes=cancelled.duration_minutes,
         outcome=Outcome(cancelled.reason),
         cause=Cause(cancelled.cause) if cancelled.cause is not None else None,
+        recoverable=cancelled.recoverable,
+        makes_up_for=cancelled.makes_up_for,
     )
     sessions.add_state(connection, cancelled.student_id, state, sequence=event.sequence, recorded_at=event.time)

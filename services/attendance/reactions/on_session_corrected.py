@@ -22,6 +22,8 @@ def on_session_corrected(connection: Connection[DictRow], event: CloudEvent) -> 
         duration_minutes=corrected.duration_minutes,
         outcome=outcome_of(corrected),
         cause=Cause(corrected.cause) if corrected.cause is not None else None,
+        recoverable=corrected.recoverable,
+        makes_up_for=corrected.makes_up_for,
     )
     sessions.add_state(connection, corrected.student_id, state, sequence=event.sequence, recorded_at=event.time)
 

@@ -21,5 +21,6 @@ def on_session_held(connection: Connection[DictRow], event: CloudEvent) -> None:
         starts_at=held.starts_at,
         duration_minutes=held.duration_minutes,
         outcome=Outcome.HELD,
+        makes_up_for=held.makes_up_for,
     )
     sessions.add_state(connection, held.student_id, state, sequence=event.sequence, recorded_at=event.time)

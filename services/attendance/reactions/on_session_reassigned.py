@@ -21,5 +21,6 @@ def on_session_reassigned(connection: Connection[DictRow], event: CloudEvent) ->
         starts_at=reassigned.starts_at,
         duration_minutes=reassigned.duration_minutes,
         outcome=Outcome.PLANNED,
+        makes_up_for=reassigned.makes_up_for,
     )
     sessions.add_state(connection, reassigned.student_id, state, sequence=event.sequence, recorded_at=event.time)

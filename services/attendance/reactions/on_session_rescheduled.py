@@ -22,5 +22,6 @@ def on_session_rescheduled(connection: Connection[DictRow], event: CloudEvent) -
         duration_minutes=moved.duration_minutes,
         outcome=Outcome.PLANNED,
         move=Move(event.id, moved.previous_starts_at, moved.requested_by, moved.late),
+        makes_up_for=moved.makes_up_for,
     )
     sessions.add_state(connection, moved.student_id, state, sequence=event.sequence, recorded_at=event.time)

@@ -1,11 +1,11 @@
-"""A student began: the file opens in that week."""
+"""A student began, with a first mentor: the file opens in that week."""
 
 from psycopg import Connection
 from psycopg.rows import DictRow
 
 from relais_contracts import CloudEvent
 from relais_contracts.transfers import StudentEnrolled
-from services.attendance.views import students
+from services.attendance.views import mentors, students
 
 
 def on_student_enrolled(connection: Connection[DictRow], event: CloudEvent) -> None:
@@ -20,3 +20,4 @@ def on_student_enrolled(connection: Connection[DictRow], event: CloudEvent) -> N
         enrolled_at=enrolled.enrolled_at,
     )
     students.add_state(connection, state, sequence=event.sequence, event_id=event.id, recorded_at=event.time)
+    mentors.pair(connection, enrolled.student_id, enrolled.mentor_id, sequence=event.sequence, recorded_at=event.time)

@@ -14,22 +14,22 @@ from services.attendance.domain.standing import Cause, Outcome
 
 ADD: Final = """
 INSERT INTO session_states (
-    student_id, session_id, sequence, event_id, mentor_id, starts_at, duration_minutes, outcome, cause, makes_up_for,
-    moved_from, move_requested_by, move_late, recorded_at
-) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    student_id, session_id, sequence, event_id, mentor_id, starts_at, duration_minutes, outcome, cause,
+    recoverable, makes_up_for, moved_from, move_requested_by, move_late, recorded_at
+) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 STATES_OF_STUDENT: Final = """
-SELECT session_id, event_id, mentor_id, starts_at, duration_minutes, outcome, cause, makes_up_for,
-       moved_from, move_requested_by, move_late
+SELECT session_id, event_id, mentor_id, starts_at, duration_minutes, outcome, cause, recoverable,
+       makes_up_for, moved_from, move_requested_by, move_late
 FROM session_states
 WHERE student_id = %(student_id)s AND recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
 ORDER BY session_id, sequence
 """
 
 STATES_OF_EVENTS: Final = """
-SELECT student_id, session_id, event_id, mentor_id, starts_at, duration_minutes, outcome, cause, makes_up_for,
-       moved_from, move_requested_by, move_late
+SELECT student_id, session_id, event_id, mentor_id, starts_at, duration_minutes, outcome, cause, recoverable,
+       makes_up_for, moved_from, move_requested_by, move_late
 FROM session_states
 WHERE event_id = ANY(%s)
 ORDER BY recorded_at, event_id
@@ -54,6 +54,7 @@ def add_state(
             state.duration_minutes,
             state.outcome.value,
             state.cause.value if state.cause is not None else None,
+            state.recoverable,
             state.makes_up_for,
             move.previous_starts_at if move is not None else None,
             move.requested_by if move is not None else None,
@@ -73,7 +74,12 @@ def entries_of(connection: Connection[DictRow], student_id: UUID, *, as_of: date
 def of_events(connection: Connection[DictRow], event_ids: Sequence[UUID], *, limit: int) -> list[tuple[UUID, Entry]]:
     """What each of these events said in the file, with the student whose file it is; one an event at most."""
     rows = connection.execute(STATES_OF_EVENTS, (list(event_ids), limit)).fetchall()
-    return [(row["student_id"], entry_of([_state(row)])) for row in rows]
+    return [(row["student_id"], entry_of_row(row)) for row in rows]
+
+
+def entry_of_row(row: DictRow) -> Entry:
+    """The entry as one row alone tells it."""
+    return entry_of([_state(row)])
 
 
 def _state(row: DictRow) -> SessionState:
@@ -85,6 +91,7 @@ def _state(row: DictRow) -> SessionState:
         duration_minutes=row["duration_minutes"],
         outcome=Outcome(row["outcome"]),
         cause=Cause(row["cause"]) if row["cause"] is not None else None,
+        recoverable=row["recoverable"],
         makes_up_for=row["makes_up_for"],
         move=Move(row["event_id"], row["moved_from"], row["move_requested_by"], row["move_late"])
         if row["moved_from"] is not None

@@ -1,0 +1,179 @@
+"""What stands for each student's week, from ``session_states``, ``student_states`` and ``pairing_states``.
+
+One week's question reads that week's sessions by their start, and each student's last rows: it grows with the number
+of students, not with their history.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from services.attendance.domain.attendance_file import Entry
+from services.attendance.domain.continuity import Stands
+from services.attendance.views.sessions import entry_of_row
+
+# Everybody comes first, behind a fence: with a filter inside, the planner takes a school for a handful of students and
+# joins it in nested loops. One row at least, since the counts are of all that pass, whatever the page shows of them.
+PAGE: Final = """
+WITH everybody AS MATERIALIZED (
+    SELECT student_id, name, funding, mentor_id, stands
+    FROM students_in_week(%(starts_at)s, %(ends_at)s, coalesce(%(as_of)s, 'infinity'::timestamptz))
+), week AS MATERIALIZED (
+    SELECT student_id, name, funding, mentor_id, stands FROM everybody
+    WHERE (%(funding)s::text IS NULL OR funding = %(funding)s)
+      AND (%(mentor_id)s::uuid IS NULL OR mentor_id = %(mentor_id)s)
+)
+SELECT counted.held, counted.planned, counted.nothing, page.*
+FROM (
+    SELECT count(*) FILTER (WHERE stands = 'held') AS held, count(*) FILTER (WHERE stands = 'planned') AS planned,
+        count(*) FILTER (WHERE stands = 'nothing') AS nothing
+    FROM week
+) AS counted
+LEFT JOIN LATERAL (
+    SELECT week.student_id, week.name, week.funding, week.mentor_id, mentors.name AS mentor_name, week.stands
+    FROM week
+    LEFT JOIN mentors ON mentors.mentor_id = week.mentor_id
+    WHERE (%(stands)s::text[] IS NULL OR week.stands = ANY(%(stands)s))
+      AND (%(after_name)s::text IS NULL OR (week.name, week.student_id) > (%(after_name)s, %(after_id)s::uuid))
+    ORDER BY week.name, week.student_id
+    LIMIT %(limit)s
+) AS page ON true
+ORDER BY page.name, page.student_id
+"""
+
+SESSIONS: Final = """
+SELECT asked.student_id, asked.session_id, last.*
+FROM (
+    SELECT DISTINCT s.student_id, s.session_id
+    FROM session_states AS s
+    WHERE s.student_id = ANY(%(student_ids)s) AND s.starts_at >= %(starts_at)s AND s.starts_at < %(ends_at)s
+) AS asked
+CROSS JOIN LATERAL (
+    SELECT s.event_id, s.mentor_id, s.starts_at, s.duration_minutes, s.outcome, s.cause, s.recoverable,
+        s.makes_up_for, s.moved_from, s.move_requested_by, s.move_late
+    FROM session_states AS s
+    WHERE s.student_id = asked.student_id AND s.session_id = asked.session_id
+      AND s.recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+    ORDER BY s.sequence DESC
+    LIMIT 1
+) AS last
+WHERE last.starts_at >= %(starts_at)s AND last.starts_at < %(ends_at)s
+ORDER BY asked.student_id, last.starts_at, asked.session_id
+"""
+
+# The one that holds, where another was planned before and cancelled.
+MAKE_UPS: Final = """
+SELECT s.makes_up_for, s.session_id, s.starts_at, s.outcome
+FROM session_states AS s
+WHERE s.makes_up_for = ANY(%(session_ids)s) AND s.outcome IN ('planned', 'held')
+  AND s.recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+  AND NOT EXISTS (
+      SELECT FROM session_states AS later
+      WHERE later.student_id = s.student_id AND later.session_id = s.session_id AND later.sequence > s.sequence
+        AND later.recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+  )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which students' week is asked for; None lets everything pass. ``ends_at`` is no longer within the week."""
+
+    starts_at: datetime
+    ends_at: datetime
+    as_of: datetime | None = None
+    stands: Sequence[Stands] | None = None
+    funding: str | None = None
+    mentor_id: UUID | None = None
+    after: tuple[str, UUID] | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        after_name, after_id = self.after or (None, None)
+        return {
+            "starts_at": self.starts_at,
+            "ends_at": self.ends_at,
+            "as_of": self.as_of,
+            "stands": [one.value for one in self.stands] if self.stands is not None else None,
+            "funding": self.funding,
+            "mentor_id": self.mentor_id,
+            "after_name": after_name,
+            "after_id": after_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MakeUp:
+    """The session that makes up for a missed one: planned, or held."""
+
+    session_id: UUID
+    starts_at: datetime
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudentWeek:
+    """One student's week. ``make_ups``: missed session of the week -> the one in its place."""
+
+    student_id: UUID
+    name: str
+    funding: str
+    mentor_id: UUID | None
+    mentor_name: str | None
+    stands: Stands
+    entries: Sequence[Entry]
+    make_ups: Mapping[UUID, MakeUp]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A page of students' weeks, and how many there are of all, by what stands for them."""
+
+    weeks: Sequence[StudentWeek]
+    counts: Mapping[Stands, int]
+
+
+def board(connection: Connection[DictRow], question: Question, *, limit: int) -> Board:
+    """Up to ``limit`` students' weeks, by name."""
+    # Planned for the filters that are given: one general plan would have to suit them all.
+    found = connection.execute(PAGE, question.parameters() | {"limit": limit}, prepare=False).fetchall()
+    rows = [row for row in found if row["student_id"] is not None]
+    asked = question.parameters() | {"student_ids": [row["student_id"] for row in rows]}
+    sessions = {
+        student_id: [entry_of_row(row) for row in of_student]
+        for student_id, of_student in groupby(
+            connection.execute(SESSIONS, asked, prepare=False).fetchall(), key=lambda row: row["student_id"]
+        )
+    }
+    make_ups = _make_ups(connection, sessions.values(), question.as_of)
+    return Board(
+        weeks=[
+            StudentWeek(
+                student_id=row["student_id"],
+                name=row["name"],
+                funding=row["funding"],
+                mentor_id=row["mentor_id"],
+                mentor_name=row["mentor_name"],
+                stands=Stands(row["stands"]),
+                entries=(entries := sessions.get(row["student_id"], [])),
+                make_ups={one.session_id: make_ups[one.session_id] for one in entries if one.session_id in make_ups},
+            )
+            for row in rows
+        ],
+        counts={stands: found[0][stands.value] for stands in Stands},
+    )
+
+
+def _make_ups(
+    connection: Connection[DictRow], sessions: Iterable[Sequence[Entry]], as_of: datetime | None
+) -> dict[UUID, MakeUp]:
+    missed = [entry.session_id for entries in sessions for entry in entries if entry.recoverable]
+    if not missed:
+        return {}
+    rows = connection.execute(MAKE_UPS, {"session_ids": missed, "as_of": as_of}).fetchall()
+    return {row["makes_up_for"]: MakeUp(row["session_id"], row["starts_at"], row["outcome"]) for row in rows}
