@@ -11,6 +11,7 @@ OWNERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"/api/statement-lines(?:/|$)", "billing"),
         (r"/api/students/[^/]+/attendance(?:[./]|$)", "attendance"),
         (r"/api/attendance-entries(?:/|$)", "attendance"),
+        (r"/api/continuity(?:[./]|$)", "attendance"),
         (r"/api/mentors(?:/|$)", "transfers"),
         (r"/api/students(?:/|$)", "transfers"),
         (r"/api/absences(?:/|$)", "transfers"),
