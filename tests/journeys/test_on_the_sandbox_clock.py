@@ -114,7 +114,7 @@ def test_a_mentor_leaves_for_two_weeks_and_comes_back(school: School) -> None:
     assert all(s["done"] for s in ready["students"])
     assert all(step["done"] for step in ready["checklist"])
     eventually(lambda: all(is_with(school, own[1], replacement) for own in sessions), within_s=SLOW_S)
-    eventually(lambda: all(letters_to(school, student, "transfer") for student in students), within_s=SLOW_S)
+    eventually(lambda: all(letters_to(school, student, "mentor_changed") for student in students), within_s=SLOW_S)
 
     set_clock(school, back + timedelta(hours=1))
     refused = school.call("POST", f"{path}/return", role="mentor", email=replacement["email"])
@@ -125,7 +125,7 @@ def test_a_mentor_leaves_for_two_weeks_and_comes_back(school: School) -> None:
     for student in students:
         assert school.ok("GET", f"/students/{student['student_id']}")["mentor_id"] == mentor["mentor_id"]
     eventually(lambda: all(is_with(school, own[4], mentor) for own in sessions), within_s=SLOW_S)
-    eventually(lambda: all(len(letters_to(school, s, "transfer")) == 2 for s in students), within_s=SLOW_S)
+    eventually(lambda: all(len(letters_to(school, s, "mentor_changed")) == 2 for s in students), within_s=SLOW_S)
 
 
 @pytest.mark.rule("S1", "S5", "S7", "S8")
