@@ -16,7 +16,7 @@ from services.portal.edges.routes import API_SERVICES, Upstreams
 from services.portal.edges.session_cookie import SessionCookies
 from services.portal.edges.settings import session_key
 from services.portal.edges.visit import Portal
-from services.portal.pages import home, sessions, statements, students, support
+from services.portal.pages import continuity, home, sessions, statements, students, support
 
 ROUTERS = (
     home.router,
@@ -27,6 +27,7 @@ ROUTERS = (
     students.router,
     statements.router,
     support.router,
+    continuity.router,
 )
 
 
