@@ -160,8 +160,9 @@ def load(settings: Settings, url: str) -> Report:
     now = clock_for(settings.sandbox_clock_file).now()
     files = generate(settings.data_dir / "demo", now=now)
     token = minted_token(settings, "directory", DIRECTORY)
-    report = import_files(files, url, token, settings)
-    if report.problems:
+    report = import_files(files, url, token, settings, skip_invalid=True)
+    # A first start that was cut off, and taken up again in another week, finds some sessions with another outcome.
+    if report.problems and report.people.unchanged == 0:
         raise NotSent(f"L’école de démonstration n’a pas pu être importée : {report.problems[0]}")
     _declare_absence(settings, url, now)
     return report
