@@ -182,7 +182,7 @@ def _declare_absence(settings: Settings, url: str, now: datetime) -> None:
         timeout=TIMEOUT_S,
         trust_env=False,
     )
-    if not answer.is_success:
+    if not answer.is_success and answer.status_code != httpx.codes.CONFLICT:  # Declared by an earlier first start.
         raise NotSent(refusal_of(answer))
 
 
