@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from deploy.local import Stack
 from relais_contracts import CloudEvent, Contract
-from relais_contracts.sessions import SessionCancelled, SessionRescheduled
+from relais_contracts.sessions import SessionCancelled, SessionCorrected, SessionRescheduled
 from relais_contracts.transfers import (
     AbsenceReminderDue,
     HelpRequested,
@@ -145,6 +145,23 @@ class School:
             "cancelled_at": datetime(2026, 11, 1, 12, 0, tzinfo=UTC),
         }
         return event(SessionCancelled(**fields | changed), actor=actor)
+
+    def corrected(self, **changed: Any) -> CloudEvent:
+        """By default, a no-show that was none."""
+        fields: dict[str, Any] = {
+            "session_id": self.session_id,
+            "student_id": self.student_id,
+            "mentor_id": self.jean_id,
+            "starts_at": datetime(2026, 11, 1, 17, 0, tzinfo=UTC),
+            "duration_minutes": 45,
+            "previous_status": "cancelled",
+            "previous_reason": "student_no_show",
+            "status": "held",
+            "recoverable": None,
+            "why": "Vu avec le mentor, qui s’est trompé de session.",
+            "corrected_at": datetime(2026, 11, 3, 9, 0, tzinfo=UTC),
+        }
+        return event(SessionCorrected(**fields | changed), actor="support:sam@example.org")
 
     def transferred(self, **changed: Any) -> CloudEvent:
         fields: dict[str, Any] = {

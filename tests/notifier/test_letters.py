@@ -89,6 +89,60 @@ def test_a_cancellation_says_why_and_whether_it_can_be_made_up(
     assert "dossier" in text
 
 
+@pytest.mark.rule("S1", "S7")
+def test_a_correction_says_what_held_and_what_holds_and_not_why(notifier: Notifier, school: School) -> None:
+    notifier.hear(*school.people(), school.corrected())
+    notifier.send_all()
+    message = only(notifier, school.student_email)
+    text = text_of(message)
+    assert message["Subject"] == "Correction : votre session du dimanche 1er novembre 2026"
+    assert "Statut précédent : absence" in text
+    assert "Statut corrigé : tenue" in text
+    assert "trompé" not in text
+    assert not [part for part in message.walk() if part.get_content_type() == "text/calendar"]
+
+
+@pytest.mark.rule("S6")
+def test_a_correction_to_another_reason_shares_its_note_and_says_whether_it_can_be_made_up(
+    notifier: Notifier, school: School
+) -> None:
+    now = {
+        "status": "cancelled",
+        "reason": "other",
+        "cause": "platform",
+        "recoverable": True,
+        "note": "Visio en panne.",
+    }
+    notifier.hear(*school.people(), school.corrected(**now))
+    notifier.send_all()
+    text = text_of(only(notifier, school.student_email))
+    assert "Statut corrigé : annulée (autre motif)" in text
+    assert "> Visio en panne." in text
+    assert "Rattrapable : oui" in text
+    assert "Convenez d’une nouvelle date" in text
+
+
+@pytest.mark.rule("S1")
+@pytest.mark.parametrize(
+    ("before", "after", "method", "status"),
+    [
+        ("cancelled", "scheduled", "REQUEST", "CONFIRMED"),
+        ("held", "scheduled", "REQUEST", "CONFIRMED"),
+        ("scheduled", "cancelled", "CANCEL", "CANCELLED"),
+    ],
+)
+def test_the_students_calendar_follows_a_correction(
+    notifier: Notifier, school: School, before: str, after: str, method: str, status: str
+) -> None:
+    reason = {"reason": "student_late", "recoverable": False} if after == "cancelled" else {}
+    was = {"previous_status": before, "previous_reason": "student_late" if before == "cancelled" else None}
+    notifier.hear(*school.people(), school.corrected(status=after, **was, **reason))
+    notifier.send_all()
+    found, calendar = calendar_of(only(notifier, school.student_email))
+    assert found == method
+    assert f"STATUS:{status}" in calendar
+
+
 def test_a_student_who_reads_english_gets_english(notifier: Notifier, school: School) -> None:
     notifier.hear(*school.people(language="en"), school.rescheduled())
     notifier.send_all()

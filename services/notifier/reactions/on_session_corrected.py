@@ -1,8 +1,11 @@
-"""SessionCorrected → the student learns what holds now. Why support corrected it stays inside the school."""
+"""SessionCorrected → the student learns what holds now, and the note of « Autre » (S6); the calendar follows.
+
+Why support corrected it stays inside the school.
+"""
 
 from relais_contracts import CloudEvent
 from relais_contracts.sessions import SessionCorrected
-from services.notifier.domain.letter import Letter, Template
+from services.notifier.domain.letter import Calendar, Letter, Template
 
 
 def letters(event: CloudEvent) -> list[Letter]:
@@ -22,6 +25,19 @@ def letters(event: CloudEvent) -> list[Letter]:
                 "status": corrected.status,
                 "reason": corrected.reason,
                 "recoverable": corrected.recoverable,
+                "note": corrected.note,
             },
+            calendar=_calendar(corrected),
         )
     ]
+
+
+def _calendar(corrected: SessionCorrected) -> Calendar | None:
+    """A session that is planned again comes back; one that turns out cancelled goes; what is over stays as it was."""
+    match corrected.previous_status, corrected.status:
+        case _, "scheduled":
+            return Calendar.REQUEST
+        case "scheduled", "cancelled":
+            return Calendar.CANCEL
+        case _:
+            return None
