@@ -38,9 +38,9 @@ def pages_of_mentor(cast: Cast) -> list[str]:
 
 
 PAGES_OF_OTHERS = {
-    "Support": ("/", "/annuaire", "/journal", "/e-mails", "/facturation"),
+    "Support": ("/", "/annuaire", "/continuite", "/journal", "/e-mails", "/facturation"),
     "Facturation": ("/facturation",),
-    "Administration de la formation": ("/dossiers",),
+    "Administration de la formation": ("/dossiers", "/continuite"),
 }
 
 
