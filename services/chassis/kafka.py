@@ -1,7 +1,9 @@
 """Kafka, as every service uses it: one description of the brokers, from which all clients are made."""
 
 import asyncio
+import logging
 import ssl
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +15,8 @@ from relais_contracts import TOPICS
 from services.chassis.settings import Settings
 
 REQUEST_TIMEOUT_MS = 10_000
-RETRY_BACKOFF_MS = 100
+RETRY_BACKOFF_MS = 200
+SAME_MESSAGE_EVERY_S = 30.0
 TOPICS_DEADLINE_S = 60.0
 
 TOPIC_CONFIG = {
@@ -22,6 +25,31 @@ TOPIC_CONFIG = {
     "retention.bytes": "-1",
     "message.timestamp.type": "CreateTime",
 }
+
+
+class _Sparingly(logging.Filter):
+    """Lets each kind of message through now and then: while brokers are away aiokafka writes dozens a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._let_through_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if now - self._let_through_at.get(str(record.msg), -SAME_MESSAGE_EVERY_S) < SAME_MESSAGE_EVERY_S:
+            return False
+        self._let_through_at[str(record.msg)] = now
+        return True
+
+
+for _name in (
+    "aiokafka",
+    "aiokafka.consumer.fetcher",
+    "aiokafka.consumer.group_coordinator",
+    "aiokafka.producer.sender",
+    "aiokafka.conn",
+):
+    logging.getLogger(_name).addFilter(_Sparingly())
 
 
 class KafkaConnection:
