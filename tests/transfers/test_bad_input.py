@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from services.chassis.ids import new_id
 from tests.transfers.conftest import Api
 
+# The service runs in this process, and its pauses draw from `random` while a body is made.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
