@@ -17,31 +17,29 @@ router = APIRouter()
 
 YEAR_S: Final = 365 * 24 * 3600
 STUDENTS_SHOWN: Final = 12
+SEARCH_CHARS: Final = 100
 TEAMS: Final[dict[str, Role]] = {"support": "support", "billing": "billing", "training": "training"}
 
 
 @router.get("/connexion")
 async def sign_in_page(visit: AnyVisit, q: str = "", suite: str = "") -> Response:
     if visit.portal.issuer is None:
-        return visit.page("sign_in.html", mentors=[], students=[], left_out=0, q="", next=_inside(suite), away=None)
+        return visit.page("sign_in.html", mentors=[], students=[], more=False, q="", next=_inside(suite), away=None)
     apis = _directory(visit)
     mentors, students = await asyncio.gather(
-        or_problem(apis.all_items(path("mentors"))), or_problem(apis.all_items(path("students")))
+        or_problem(apis.all_items(path("mentors"))),
+        or_problem(apis.get(path("students"), search=q.strip()[:SEARCH_CHARS], limit=STUDENTS_SHOWN)),
     )
-    away = next((part for part in (mentors, students) if isinstance(part, Problem)), None)
     known_mentors = [] if isinstance(mentors, Problem) else [Mentor.model_validate(item) for item in mentors]
-    known_students = [] if isinstance(students, Problem) else [Student.model_validate(item) for item in students]
-    wanted = q.strip().casefold()
-    found = [s for s in known_students if wanted in s.name.casefold() or wanted in s.email.casefold()]
-    found.sort(key=lambda student: sort_key(student.name))
+    page = {"items": [], "next_cursor": None} if isinstance(students, Problem) else students
     return visit.page(
         "sign_in.html",
         mentors=sorted(known_mentors, key=lambda mentor: sort_key(mentor.name)),
-        students=found[:STUDENTS_SHOWN],
-        left_out=max(0, len(found) - STUDENTS_SHOWN),
+        students=[Student.model_validate(item) for item in page["items"]],
+        more=page["next_cursor"] is not None,
         q=q,
         next=_inside(suite),
-        away=away,
+        away=next((part for part in (mentors, students) if isinstance(part, Problem)), None),
     )
 
 

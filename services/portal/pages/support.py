@@ -17,6 +17,7 @@ from services.portal.pages import calendar, people
 router = APIRouter()
 
 PEOPLE_SHOWN: Final = 50
+SEARCH_CHARS: Final = 100
 ENTRIES_SHOWN: Final = 50
 EMAILS_SHOWN: Final = 50
 EVENT_TYPES: Final = tuple(sorted(name for name in REGISTRY))
@@ -25,22 +26,21 @@ EMAIL_STATES: Final = ("queued", "sent", "failed", "suppressed")
 
 @router.get("/annuaire")
 async def directory(visit: SupportVisit, q: str = "") -> Response:
-    """Mentors and students by name, e-mail, path or project."""
+    """Mentors and students by a part of their name or e-mail."""
+    wanted = q.strip()[:SEARCH_CHARS]
     mentors, students = await asyncio.gather(
-        visit.apis.all_items(path("mentors")), visit.apis.all_items(path("students"))
+        visit.apis.get(path("mentors"), search=wanted, limit=PEOPLE_SHOWN),
+        visit.apis.get(path("students"), search=wanted, limit=PEOPLE_SHOWN),
     )
-    wanted = q.strip().casefold()
-    found_mentors = [mentor for mentor in map(Mentor.model_validate, mentors) if _speaks_of(mentor, wanted)]
-    found_students = [student for student in map(Student.model_validate, students) if _speaks_of(student, wanted)]
+    found = [Student.model_validate(item) for item in students["items"]]
     return visit.page(
         "directory.html",
         q=q,
-        mentors=sorted(found_mentors, key=lambda mentor: sort_key(mentor.name))[:PEOPLE_SHOWN],
-        students=sorted(found_students, key=lambda student: sort_key(student.name))[:PEOPLE_SHOWN],
-        mentor_count=len(found_mentors),
-        student_count=len(found_students),
+        mentors=[Mentor.model_validate(item) for item in mentors["items"]],
+        students=found,
+        more=bool(mentors["next_cursor"] or students["next_cursor"]),
+        people=await people.people(visit.apis, mentors={student.mentor_id for student in found}),
         this_month=calendar.this_month(visit.now, visit.portal.school_zone),
-        mentor_names={item["mentor_id"]: item["name"] for item in mentors},
     )
 
 
@@ -171,10 +171,8 @@ async def _explained(visit: Visit, found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _speaks_of(person: Mentor | Student, wanted: str) -> bool:
-    if isinstance(person, Mentor):
-        return wanted in " ".join((person.name, person.email, *person.paths, *person.projects)).casefold()
-    return wanted in f"{person.name} {person.email} {person.path} {person.project}".casefold()
+def _speaks_of(student: Student, wanted: str) -> bool:
+    return wanted in f"{student.name} {student.email} {student.path} {student.project}".casefold()
 
 
 def _start(day: str, zone: str) -> str | None:
