@@ -52,6 +52,8 @@ def command(
         report.written = False
     except NotSent as refusal:
         fail(str(refusal))
+    except OSError as error:
+        fail(f"Fichier illisible : {error}.\nA file can't be read.")
     if json:
         typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
     else:
