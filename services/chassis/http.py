@@ -143,12 +143,17 @@ def decode_cursor(cursor: str | None) -> dict[str, Any] | None:
     except ValueError:
         position = None
     if not isinstance(position, dict) or len(cursor) > MAX_CURSOR_CHARS:
-        raise _Unparsable(
-            "invalid_cursor",
-            "Cette suite de liste n’est pas valable : reprenez depuis le début.",
-            "This cursor is not valid: start the list again.",
-        )
+        raise invalid_cursor()
     return position
+
+
+def invalid_cursor() -> Refused:
+    """The refusal (400) of a cursor that no page of this list gave."""
+    return _Unparsable(
+        "invalid_cursor",
+        "Cette suite de liste n’est pas valable : reprenez depuis le début.",
+        "This cursor is not valid: start the list again.",
+    )
 
 
 class _Unparsable(Refused):

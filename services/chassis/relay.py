@@ -323,10 +323,22 @@ class Relay:
                 continue
             if item is None:
                 return
-            async with asyncio.timeout(DELIVERY_DEADLINE_S):
-                await asyncio.gather(*item.acknowledgements)
+            await self._delivered(leadership, item)
             await self._in_thread(leadership.move_to, item.position)
             PUBLISHED.labels(self.service).inc(item.event_count)
+
+    async def _delivered(self, leadership: Leadership, item: _Sent) -> None:
+        """Waits for all acknowledgements within the deadline, renewing the lease while the brokers take their time."""
+        waiting: set[asyncio.Future[Any]] = set(item.acknowledgements)
+        async with asyncio.timeout(DELIVERY_DEADLINE_S):
+            while waiting:
+                done, waiting = await asyncio.wait(
+                    waiting, timeout=CONFIRM_EVERY_S, return_when=asyncio.FIRST_EXCEPTION
+                )
+                for acknowledgement in done:
+                    acknowledgement.result()
+                if waiting:
+                    await self._in_thread(leadership.confirm)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)

@@ -26,6 +26,8 @@ def command(
     if only is not None and only not in get_args(Only):
         fail(f"--only is one of {', '.join(get_args(Only))}.", WRONG_USE)
     settings = settings_or_fail()
+    if settings.sandbox_clock_file is not None:
+        fail("A clock that can be moved is only for relais up --sandbox: unset RELAIS_SANDBOX_CLOCK_FILE.", WRONG_USE)
     if service != "portal":
         for name in ("database_url", "kafka_bootstrap_servers"):
             if getattr(settings, name) is None:

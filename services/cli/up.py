@@ -113,8 +113,7 @@ def _complete(settings: Settings, stack: Stack | None, *, sandbox: bool) -> Sett
         own["smtp_url"] = f"smtp://{HOST}:{free_ports(1)[0]}"
     else:
         own["mail_url"] = None
-    if sandbox:
-        own["sandbox_clock_file"] = settings.data_dir / "sandbox-clock.json"
+    own["sandbox_clock_file"] = settings.data_dir / "sandbox-clock.json" if sandbox else None
     return settings.model_copy(update=own)
 
 

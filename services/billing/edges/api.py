@@ -1,5 +1,6 @@
 """HTTP: a mentor's statements, as JSON and CSV, and closing one."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -34,6 +35,7 @@ from services.chassis.http import (
     command_request,
     decode_cursor,
     encode_cursor,
+    invalid_cursor,
     require,
 )
 from services.chassis.ids import derived_id
@@ -129,7 +131,7 @@ def statements_router(database: Database, store: EventStore, commands: Commands,
     ) -> Page[StatementView]:
         """The mentor's statements, newest month first."""
         position = decode_cursor(cursor)
-        before = str(position.get("before")) if position else None
+        before = _month_of(position)
         with database.connection() as connection:
             rows = statements.newest_first(connection, mentor_id, before=before, limit=limit + 1, as_of=as_of)
         page = rows[:limit]
@@ -270,3 +272,13 @@ def _csv_row(row: StatementRow, line: Mapping[str, Any], statements: Statements)
 def _money(cents: int) -> Decimal:
     """In the currency's unit with two decimals; ``Decimal`` keeps both also where they are 0."""
     return Decimal(cents).scaleb(-2)
+
+
+def _month_of(position: dict[str, Any] | None) -> str | None:
+    """The month that the page before ended with."""
+    if position is None:
+        return None
+    month = position.get("before")
+    if not isinstance(month, str) or re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month) is None:
+        raise invalid_cursor()
+    return month

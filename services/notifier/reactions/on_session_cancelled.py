@@ -19,6 +19,7 @@ def letters(event: CloudEvent) -> list[Letter]:
                 "duration_minutes": cancelled.duration_minutes,
                 "reason": cancelled.reason,
                 "recoverable": cancelled.recoverable,
+                "cause": cancelled.cause,
                 "note": cancelled.note,
             },
             calendar=Calendar.CANCEL,

@@ -1,6 +1,6 @@
 """SessionCorrected → the student learns what holds now, and the note of « Autre » (S6); the calendar follows.
 
-Why support corrected it stays inside the school.
+Why support corrected it stays inside the school, unless it is the only reason that « Autre » has to share.
 """
 
 from relais_contracts import CloudEvent

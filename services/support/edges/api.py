@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from services.chassis.auth import Principal
 from services.chassis.database import Database
-from services.chassis.http import Instant, Limit, Page, decode_cursor, encode_cursor, require
+from services.chassis.http import Instant, Limit, Page, decode_cursor, encode_cursor, invalid_cursor, require
 from services.chassis.refusal import NotFound
 from services.support.edges.other_services import EVENTS_A_CALL, OtherServices
 from services.support.views import audit_log
@@ -137,4 +137,12 @@ def _wait_for(database: Database, event_id: UUID) -> Mapping[str, Any]:
 
 def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
     position = decode_cursor(cursor)
-    return (datetime.fromisoformat(position["at"]), UUID(position["id"])) if position else None
+    if position is None:
+        return None
+    try:
+        at, last_id = datetime.fromisoformat(position["at"]), UUID(position["id"])
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise invalid_cursor() from error
+    if at.tzinfo is None:
+        raise invalid_cursor()
+    return at, last_id

@@ -2,23 +2,18 @@
 
 from uuid import UUID
 
-from services.chassis.http import decode_cursor, encode_cursor
-from services.chassis.refusal import Refused
+from services.chassis.http import decode_cursor, encode_cursor, invalid_cursor
 
 
 def after(cursor: str | None) -> tuple[str, UUID] | None:
-    """Raises Refused where it is not one of ours."""
+    """Raises the refusal ``invalid_cursor`` (400) where it is not one of ours."""
     position = decode_cursor(cursor)
     if position is None:
         return None
     try:
         return str(position["by"]), UUID(str(position["id"]))
     except (KeyError, ValueError) as error:
-        raise Refused(
-            "invalid_cursor",
-            "Cette suite de liste n'est pas valable : reprenez depuis le début.",
-            "This cursor is not valid: start the list again.",
-        ) from error
+        raise invalid_cursor() from error
 
 
 def cursor_after(by: str, last_id: UUID) -> str:
