@@ -23,9 +23,9 @@ from services.chassis.service import Only, serve
 from services.chassis.settings import Settings
 from services.transfers.main import build
 
-READY_WITHIN_S = 20.0
+READY_WITHIN_S = 60.0
 LIMITS = httpx.Limits(max_connections=250, max_keepalive_connections=50)
-SOON_S = 10.0
+SOON_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def student_account(mentor_id: UUID, **given: Any) -> dict[str, Any]:
     return account | given
 
 
-def soon(condition: Callable[[], bool]) -> None:
-    """Waits until `condition` holds, for at most SOON_S."""
-    deadline = time.monotonic() + SOON_S
+def soon(condition: Callable[[], bool], *, within_s: float = SOON_S) -> None:
+    """Waits until `condition` holds."""
+    deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"
         time.sleep(0.02)
@@ -143,7 +143,7 @@ def running(settings: Settings, only: Only | None) -> Iterator[Api]:
         base_url=f"http://127.0.0.1:{settings.port}", timeout=120, trust_env=False, limits=LIMITS
     ) as client:
         try:
-            soon(lambda: _is_ready(client))
+            soon(lambda: _is_ready(client), within_s=READY_WITHIN_S)
             assert settings.database_url is not None
             assert settings.kafka_bootstrap_servers is not None
             yield Api(client, issuer, settings.database_url, settings.kafka_bootstrap_servers)

@@ -203,6 +203,17 @@ def test_an_absence_ends_early_once() -> None:
     )
 
 
+@pytest.mark.rule("T16")
+def test_an_absence_is_over_on_its_date_once_nobody_is_with_a_replacement() -> None:
+    home, away = plan_of(student()), plan_of(student(mentor_id=BEN, lenders=(ADA,)))
+    over: Decided = [(AWAY, AbsenceEnded(ADA, False, BACK)), (ADA, LeaveOver(AWAY))]
+    end = change_absence.decide_end_on_its_date
+    assert end(EndAbsence(AWAY, BACK), DECLARED, home) == over
+    assert end(EndAbsence(AWAY, BACK - SECOND), DECLARED, home) == []
+    assert end(EndAbsence(AWAY, BACK), DECLARED, away) == []
+    assert end(EndAbsence(AWAY, BACK), Ended(DECLARED, BACK), home) == []
+
+
 # --- T6, T8: consent; T12–T15: preparation
 
 

@@ -258,6 +258,14 @@ def test_an_absence_is_the_mentors_own_matter(api: Api) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (404, "absence_unknown")
 
 
+def test_an_absence_closes_by_itself_on_its_date(api: Api) -> None:
+    ada_id, ada = api.mentor()
+    as_ada = api.as_("mentor", ada)
+    body = {"from": iso(NOW - DAY), "to": iso(datetime.now(UTC) + timedelta(seconds=5))}
+    absence = as_ada("POST", f"/mentors/{ada_id}/absences", body).json()
+    soon(lambda: as_ada("GET", f"/absences/{absence['absence_id']}").json()["ended_at"] is not None, within_s=60)
+
+
 @pytest.mark.rule("T17")
 def test_a_reminder_is_published_once_when_72_hours_are_left(api: Api) -> None:
     ada_id, ada = api.mentor()

@@ -14,6 +14,7 @@ from services.transfers.domain.absence import (
     NotDeclared,
     Period,
 )
+from services.transfers.domain.absence_plan import Plan
 from services.transfers.domain.declare_absence import refuse_overlap, refuse_unless_possible
 from services.transfers.domain.mentor import LeaveOver, LeavePlanned, Registered
 from services.transfers.domain.pairing import Decided
@@ -56,6 +57,13 @@ def decide_end(command: EndAbsence, absence: Absence) -> Decided:
                 (command.absence_id, AbsenceEnded(absence.mentor_id, early, command.now)),
                 (absence.mentor_id, LeaveOver(command.absence_id)),
             ]
+
+
+def decide_end_on_its_date(command: EndAbsence, absence: Absence, plan: Plan) -> Decided:
+    """An absence whose date has come is over by itself once no student is with a replacement any more."""
+    if isinstance(absence, Declared) and command.now >= absence.period.to_at and not plan.away:
+        return decide_end(command, absence)
+    return []
 
 
 def open_absence(absence: Absence) -> Declared:

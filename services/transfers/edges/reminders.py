@@ -1,4 +1,4 @@
-"""Looks for reminders that are due, and says so once (T16, T17). Nobody is ever transferred by it (T3)."""
+"""Gives the reminders that are due, once (T16, T17), and closes absences that are over. It never transfers (T3)."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,8 @@ from services.chassis.clock import Clock
 from services.chassis.context import Context
 from services.chassis.event_store import VersionConflict
 from services.chassis.ids import new_id
-from services.transfers.domain import remind
+from services.transfers.domain import change_absence, remind
+from services.transfers.domain.change_absence import EndAbsence
 from services.transfers.domain.remind import Remind
 from services.transfers.edges.absence_work import load_absence
 from services.transfers.edges.office import Office
@@ -42,14 +43,16 @@ class Reminders:
         for absence_id in absence_ids:
             loaded = load_absence(self._office, absence_id)
             events = remind.decide(Remind(now), loaded.absence, loaded.plan)
-            if not events:
-                continue
             loaded.work.decided(absence_id, events)
+            end = change_absence.decide_end_on_its_date(EndAbsence(absence_id, now), loaded.absence, loaded.plan)
+            loaded.work.decided_together(end)
+            if not loaded.work.decided_count:
+                continue
             context = Context("service:transfers", new_id(), None, None, now)
             try:
                 self._office.store.append(loaded.work.changes(), context)
             except VersionConflict:
-                _log.info("absence changed meanwhile; looked at again in a minute")
+                _log.info("absence changed meanwhile; looked at again soon")
                 continue
             given += len(events)
         return given

@@ -34,14 +34,15 @@ WHERE (%(mentor_id)s::uuid IS NULL OR mentor_id = %(mentor_id)s)
     AND (%(after_from)s::timestamptz IS NULL OR (from_at, absence_id) > (%(after_from)s, %(after_id)s::uuid))
 ORDER BY from_at, absence_id LIMIT %(limit)s
 """
-# Help is due from 72 h before departure, the return from the end on; looked at once a minute until it is given.
+# Help is due from 72 h before departure, the return from the end on, and then the absence is to be closed. As long as
+# something may be due, it is looked at every 15 seconds.
 MAYBE_DUE = """
 UPDATE absence_list SET checked_at = %(now)s WHERE absence_id IN (
     SELECT absence_id FROM absence_list
-    WHERE (checked_at IS NULL OR checked_at NOT BETWEEN %(now)s - interval '1 minute' AND %(now)s)
+    WHERE (checked_at IS NULL OR checked_at NOT BETWEEN %(now)s - interval '15 seconds' AND %(now)s)
         AND (
             ended_at IS NULL AND NOT help_reminded AND from_at - interval '72 hours' <= %(now)s AND to_at > %(now)s
-            OR NOT return_reminded AND (ended_at IS NOT NULL OR to_at <= %(now)s)
+            OR (ended_at IS NULL AND to_at <= %(now)s OR ended_at IS NOT NULL AND NOT return_reminded)
                 AND to_at > %(now)s - interval '60 days'
         )
     ORDER BY from_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -102,5 +103,5 @@ def page(
 
 
 def maybe_due(connection: Connection[DictRow], now: datetime, *, limit: int) -> list[UUID]:
-    """Absences of which a reminder may be due. Each is given to one caller a minute."""
+    """Absences of which a reminder may be due. Each is given to one caller in 15 seconds."""
     return [row["absence_id"] for row in connection.execute(MAYBE_DUE, {"now": now, "limit": limit}).fetchall()]
