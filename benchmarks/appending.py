@@ -31,7 +31,8 @@ SELECT * FROM unnest(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[])
 """
 
 
-def rows(ground: Ground) -> Iterator[Row]:
+def rows(ground: Ground, *, short: bool) -> Iterator[Row]:
+    round_s = ROUND_S / 2 if short else ROUND_S
     ground.execute(*TWIN.strip().split("\n"))
     database = ground.database("sessions", max_connections=max(WRITERS))
     store = session_store(database)
@@ -53,10 +54,10 @@ def rows(ground: Ground) -> Iterator[Row]:
     with _connections(ground, max(WRITERS)) as connections:
 
         def appended(writers: int) -> float:
-            return _rate(writers, lambda _: store.append([change(1)], context()))
+            return _rate(writers, round_s, lambda _: store.append([change(1)], context()))
 
         def inserted(writers: int) -> float:
-            return _rate(writers, lambda writer: raw_one(connections[writer]))
+            return _rate(writers, round_s, lambda writer: raw_one(connections[writer]))
 
         for writers in WRITERS:
             yield compare(
@@ -74,9 +75,10 @@ def rows(ground: Ground) -> Iterator[Row]:
             f"append of {EVENTS_IN_ONE_GO} events in one go",
             "raw INSERT … unnest",
             ours=lambda: (
-                EVENTS_IN_ONE_GO * _rate(1, lambda _: store.append([_renewed(one) for one in changes], context()))
+                EVENTS_IN_ONE_GO
+                * _rate(1, round_s, lambda _: store.append([_renewed(one) for one in changes], context()))
             ),
-            theirs=lambda: EVENTS_IN_ONE_GO * _rate(1, lambda writer: raw_many(connections[writer])),
+            theirs=lambda: EVENTS_IN_ONE_GO * _rate(1, round_s, lambda writer: raw_many(connections[writer])),
             unit="events/s",
             at_least=0.80,
         )
@@ -97,14 +99,14 @@ def _connections(ground: Ground, count: int) -> Iterator[list[Connection[TupleRo
             connection.close()
 
 
-def _rate(writers: int, write: Callable[[int], object]) -> float:
+def _rate(writers: int, round_s: float, write: Callable[[int], object]) -> float:
     """Writes a second, of ``writers`` threads together."""
     counts = [0] * writers
     begin_at = time.perf_counter() + 0.05
 
     def work(writer: int) -> None:
         time.sleep(max(0.0, begin_at - time.perf_counter()))
-        while time.perf_counter() < begin_at + ROUND_S:
+        while time.perf_counter() < begin_at + round_s:
             write(writer)
             counts[writer] += 1
 

@@ -78,13 +78,13 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def write(rows: Sequence[Row], notes: Sequence[str], *, load_before: float) -> None:
+def write(rows: Sequence[Row], notes: Sequence[str], *, load_before: float, short: bool) -> None:
     """Writes RESULTS.md as measured."""
     text = [
         "# Speed, as measured",
         "",
-        f"`make bench`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, {ROUNDS} interleaved rounds after a warm-up; "
+        f"`make bench`{' in its short form' if short else ''}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, "
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, {ROUNDS} interleaved rounds after a warm-up; "
         f"load average {load_before:.1f} before and {os.getloadavg()[0]:.1f} after.",
         "The ratio is the median of the rounds' ratios, ours ÷ the peer's, with the lowest and the highest round.",
         "",

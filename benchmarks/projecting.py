@@ -28,10 +28,11 @@ COUNT = "SELECT count(*) AS found FROM statement_lines"
 DEADLINE_S = 300.0
 
 
-def rows(ground: Ground) -> Iterator[Row]:
+def rows(ground: Ground, *, short: bool) -> Iterator[Row]:
+    event_count = EVENTS // 4 if short else EVENTS
     database = ground.database("billing")
     topic = ground.new_topic("bench.projection")
-    asyncio.run(_publish(ground.kafka(), topic))
+    asyncio.run(_publish(ground.kafka(), topic, event_count))
     settings = Settings()
     statements = Statements(read_tariff(settings.tariff_file), settings.zone())
 
@@ -44,7 +45,7 @@ def rows(ground: Ground) -> Iterator[Row]:
             kafka=ground.kafka(),
             reactions=reactions(statements),
         )
-        return EVENTS / asyncio.run(_until_all_stand(inbox, database))
+        return event_count / asyncio.run(_until_all_stand(inbox, database, event_count))
 
     projected()
     with database.connection() as connection, connection.cursor().copy(COPY_OUT) as copy:
@@ -55,11 +56,11 @@ def rows(ground: Ground) -> Iterator[Row]:
         began = time.perf_counter()
         with database.connection() as connection, connection.cursor().copy(COPY_IN) as copy:
             copy.write(data)
-        return EVENTS / (time.perf_counter() - began)
+        return event_count / (time.perf_counter() - began)
 
     yield compare(
         "4",
-        f"a projection with its offset, {EVENTS:,} events to statement lines",
+        f"a projection with its offset, {event_count:,} events to statement lines",
         "COPY of the rows that it ends with",
         ours=projected,
         theirs=copied,
@@ -69,10 +70,10 @@ def rows(ground: Ground) -> Iterator[Row]:
     database.close()
 
 
-async def _publish(kafka: KafkaConnection, topic: str) -> None:
+async def _publish(kafka: KafkaConnection, topic: str, event_count: int) -> None:
     async with AIOKafkaProducer(**kafka.client_options(), enable_idempotence=True, linger_ms=5) as producer:
         sent = []
-        for number in range(EVENTS):
+        for number in range(event_count):
             key, value, headers = _event(number).to_record()
             sent.append(await producer.send(topic, value, key, headers=headers))
         await asyncio.gather(*sent)
@@ -100,7 +101,7 @@ def _event(number: int) -> CloudEvent:
     )  # fmt: skip
 
 
-async def _until_all_stand(inbox: Inbox, database: Database) -> float:
+async def _until_all_stand(inbox: Inbox, database: Database, event_count: int) -> float:
     """Seconds from the first effect (joining the group is no part of it) to the last."""
     stop = asyncio.Event()
     running = asyncio.create_task(inbox.run(stop))
@@ -111,10 +112,10 @@ async def _until_all_stand(inbox: Inbox, database: Database) -> float:
                 found = (connection.execute(COUNT).fetchone() or {"found": 0})["found"]
                 if found_first == 0 and found > 0:
                     began, found_first = time.perf_counter(), found
-                if found == EVENTS:
+                if found == event_count:
                     break
                 await asyncio.sleep(0.005)
         took_s = time.perf_counter() - began
     stop.set()
     await running
-    return took_s * EVENTS / max(1, EVENTS - found_first)
+    return took_s * event_count / max(1, event_count - found_first)

@@ -22,11 +22,12 @@ ORDER BY stored_events.transaction_id DESC, notification_id DESC LIMIT 1
 """
 
 
-def rows(ground: Ground) -> Iterator[Row]:
+def rows(ground: Ground, *, short: bool) -> Iterator[Row]:
+    backlog = BACKLOG // 10 if short else BACKLOG
     ground.execute("TRUNCATE sessions.stored_events, sessions.relay_position")
     database = ground.database("sessions")
     store = session_store(database)
-    fill(store, BACKLOG)
+    fill(store, backlog)
     ground.execute("VACUUM ANALYZE sessions.stored_events")
     topic = ground.new_topic("bench.relay")
     records = _records(store)
@@ -37,7 +38,7 @@ def rows(ground: Ground) -> Iterator[Row]:
             "acks": "all",
             "linger.ms": 5,
             "batch.size": 512 * 1024,
-            "queue.buffering.max.messages": 2 * BACKLOG,
+            "queue.buffering.max.messages": 2 * backlog,
             "partitioner": "murmur2",
         }
     )
@@ -47,7 +48,7 @@ def rows(ground: Ground) -> Iterator[Row]:
         for key, value, headers in records:
             producer.produce(topic, value, key, headers=headers)
         producer.flush()
-        return BACKLOG / (time.perf_counter() - began)
+        return backlog / (time.perf_counter() - began)
 
     def relayed() -> float:
         ground.execute("TRUNCATE sessions.relay_position")
@@ -59,11 +60,11 @@ def rows(ground: Ground) -> Iterator[Row]:
             kafka=ground.kafka(),
             source=SOURCE,
         )
-        return BACKLOG / asyncio.run(_until_caught_up(relay, database))
+        return backlog / asyncio.run(_until_caught_up(relay, database))
 
     row = compare(
         "3",
-        f"relay, backlog of {BACKLOG:,}",
+        f"relay, backlog of {backlog:,}",
         "raw confluent-kafka producer, warmed",
         ours=relayed,
         theirs=raw,
