@@ -74,7 +74,7 @@ def test_the_note_of_another_reason_is_shared_with_the_student(notifier: Notifie
         ("student_early", True, "Vous avez annulé cette session plus de 24 h avant son début.", "oui"),
         ("student_late", False, "Vous avez annulé cette session moins de 24 h avant son début.", "non"),
         ("student_no_show", False, "Votre absence à cette session a été constatée.", "non"),
-        ("other", None, "Votre mentor a annulé cette session.", "à préciser par le support"),
+        ("other", None, "Cette session est annulée.", "à préciser par le support"),
     ],
 )
 def test_a_cancellation_says_why_and_whether_it_can_be_made_up(
