@@ -46,8 +46,8 @@ students = st.sampled_from(STUDENTS)
 anyone = st.integers(0, 7)
 notices = st.sampled_from([None, "24 h before", "now"])
 session_edges = st.sampled_from(["24 h before", "start", "third", "end"])
-or_now = st.none() | session_edges
-seconds = st.sampled_from([-SECOND, timedelta(0), SECOND])
+or_now = st.sampled_from(["24 h before", "start", "third", None, None])
+seconds = st.sampled_from([timedelta(0), SECOND, -SECOND])
 capacities = st.sampled_from([2, 3, 1, 0])
 paths = st.sampled_from([("data", "web"), ("data",), ("web",)])
 projects = st.sampled_from([("p1", "p2"), ("p1",)])
@@ -57,7 +57,7 @@ causes = st.sampled_from([None, None, "mentor", "platform", "student", "force_ma
 kinds = st.sampled_from([None, None, None, "one_off", "return", "permanent"])
 steps = st.sampled_from([MINUTE, HOUR, 12 * HOUR, DAY, 3 * DAY, 7 * DAY])
 from_now = st.sampled_from(
-    [-HOUR, MINUTE, HOUR, DAY - SECOND, DAY, DAY + SECOND, 2 * DAY, 3 * DAY, 7 * DAY, 9 * DAY, 14 * DAY]
+    [MINUTE, HOUR, -HOUR, DAY - SECOND, DAY, DAY + SECOND, 2 * DAY, 3 * DAY, 7 * DAY, 9 * DAY, 14 * DAY]
 )
 
 
@@ -128,13 +128,6 @@ class RulesHold(RuleBasedStateMachine):
             "end": timedelta(minutes=session["minutes"]),
         }
         self.clock_to(session["starts_at"] + after[edge] + by)
-
-    @precondition(lambda self: self.plain.absences)
-    @rule(which=anyone, edge=st.sampled_from(["72 h before", "from", "to"]), by=seconds)
-    def time_passes_to_an_edge_of_an_absence(self, which: int, edge: str, by: timedelta) -> None:
-        _, absence = self.absence(which)
-        edges = {"72 h before": absence["from"] - 72 * HOUR, "from": absence["from"], "to": absence["to"]}
-        self.clock_to(edges[edge] + by)
 
     # --- Accounts and transfers
 
@@ -208,18 +201,22 @@ class RulesHold(RuleBasedStateMachine):
         after=from_now,
         minutes=st.sampled_from([45, 50, 60]),
         special=st.sampled_from([-1, -1, 0, 1, 2]),
-        make_up=st.integers(-8, 7),
     )
-    def schedule(self, which: UUID, after: timedelta, minutes: int, special: int, make_up: int) -> None:
+    def schedule(self, which: UUID, after: timedelta, minutes: int, special: int) -> None:
         starts_at = self.plain.now + after
         if special >= 0:
             starts_at = self.special[special % len(self.special)]
-        makes_up_for = None
-        if make_up >= 0:
-            makes_up_for = self.session(make_up)
-            if makes_up_for in self.plain.sessions and make_up != 6:
-                which = self.plain.sessions[makes_up_for]["student"]
-        self.both("schedule", SESSIONS[len(self.plain.sessions)], which, starts_at, minutes, makes_up_for)
+        self.both("schedule", SESSIONS[len(self.plain.sessions)], which, starts_at, minutes, None)
+
+    @precondition(lambda self: self.plain.sessions and len(self.plain.sessions) < len(SESSIONS))
+    @rule(which=anyone, after=from_now, whose=students)
+    def make_up(self, which: int, after: timedelta, whose: UUID) -> None:
+        """Mostly for one that can be, or that was made up for already."""
+        recoverable = [key for key, session in self.plain.sessions.items() if session["recoverable"]]
+        missed = recoverable[which % len(recoverable)] if recoverable and which < 5 else self.session(which)
+        if which != 6 and missed in self.plain.sessions:
+            whose = self.plain.sessions[missed]["student"]
+        self.both("schedule", SESSIONS[len(self.plain.sessions)], whose, self.plain.now + after, 45, missed)
 
     @rule(
         which=anyone, after=from_now, by=st.sampled_from(["student", "mentor"]), special=st.sampled_from([-1, -1, 0, 1])
@@ -229,6 +226,13 @@ class RulesHold(RuleBasedStateMachine):
         if special >= 0:
             starts_at = self.special[special % len(self.special)]
         self.both("move", self.session(which), starts_at, by)
+
+    @precondition(lambda self: self.plain.sessions)
+    @rule(which=anyone, at=st.sampled_from(["24 h before", "start"]), off=seconds, hours=st.integers(1, 100))
+    def move_at_an_edge(self, which: int, at: str, off: timedelta, hours: int) -> None:
+        session_id = self.session(which)
+        self.clock_to_edge(session_id, at, off)
+        self.both("move", session_id, self.plain.now + hours * HOUR, "student")
 
     @precondition(lambda self: self.plain.sessions)
     @rule(which=anyone, at=or_now, off=seconds, notice=notices, by=seconds)
@@ -333,11 +337,6 @@ class RulesHold(RuleBasedStateMachine):
         self.both("change", absence_id, absence["from"] - earlier, absence["to"] + longer)
 
     @precondition(lambda self: self.plain.absences)
-    @rule(which=anyone)
-    def end(self, which: int) -> None:
-        self.both("end", self.absence(which)[0])
-
-    @precondition(lambda self: self.plain.absences)
     @rule(which=anyone, who=anyone, consent=st.sampled_from(["asked", "given", "given", "refused"]))
     def consent(self, which: int, who: int, consent: str) -> None:
         absence_id, absence = self.absence(which)
@@ -355,9 +354,17 @@ class RulesHold(RuleBasedStateMachine):
         self.both("tick", self.absence(which)[0], item, done)
 
     @precondition(lambda self: self.plain.absences)
-    @rule(which=anyone)
-    def ask_for_help(self, which: int) -> None:
-        self.both("ask_for_help", self.absence(which)[0])
+    @rule(
+        which=anyone,
+        what=st.sampled_from(["ask_for_help", "remind", "end"]),
+        edge=st.sampled_from(["72 h before", "to", "from", None]),
+        off=seconds,
+    )
+    def see_to_an_absence(self, which: int, what: str, edge: str | None, off: timedelta) -> None:
+        absence_id, absence = self.absence(which)
+        if edge is not None:
+            self.clock_to(_edge_of(absence, edge) + off)
+        self.both(what, absence_id)
 
     @precondition(lambda self: self.plain.absences)
     @rule(which=anyone, only=st.sampled_from([None, None, 0, 1, 2]))
@@ -366,11 +373,6 @@ class RulesHold(RuleBasedStateMachine):
         lent = self.plain.lent(absence)
         back = None if only is None else lent[only % len(lent)] if lent and only < 2 else self.student(only)
         self.both("give_back", absence_id, back)
-
-    @precondition(lambda self: self.plain.absences)
-    @rule(which=anyone)
-    def remind(self, which: int) -> None:
-        self.both("remind", self.absence(which)[0])
 
     # --- Who and which
 
@@ -405,6 +407,15 @@ class RulesHold(RuleBasedStateMachine):
             return self.plain.now + by
         told: datetime = self.plain.sessions[session_id]["starts_at"] - DAY + by
         return told
+
+
+def _edge_of(absence: dict[str, Any], edge: str) -> datetime:
+    edges: dict[str, datetime] = {
+        "72 h before": absence["from"] - 72 * HOUR,
+        "from": absence["from"],
+        "to": absence["to"],
+    }
+    return edges[edge]
 
 
 def _difference(seen: dict[str, Any], expected: dict[str, Any]) -> str:

@@ -563,10 +563,13 @@ class PlainSchool:
             kind, about = "help_deadline", self.waiting(absence)
         else:
             return QUIET
-        if not about or kind in absence["reminded"]:
-            return QUIET
-        absence["reminded"] = absence["reminded"] | {kind}
-        return DONE
+        due = bool(about) and kind not in absence["reminded"]
+        if due:
+            absence["reminded"] = absence["reminded"] | {kind}
+        # An absence whose date has come is over by itself once nobody is away any more.
+        over = kind == "return" and not about and not absence["ended"]
+        absence["ended"] = absence["ended"] or over
+        return DONE if due or over else QUIET
 
     def stage(self, absence: dict[str, Any]) -> str:
         if absence["ended"] or self.now >= absence["to"]:

@@ -378,11 +378,15 @@ class Relais:
         return answer
 
     def remind(self, absence_id: UUID) -> Answer:
-        def decide() -> list[Any]:
+        def decide() -> Decided:
             found = self._some_absence(absence_id)
-            return list(remind.decide(remind.Remind(self.now), found, self._plan(found)))
+            planned = self._plan(found)
+            due = remind.decide(remind.Remind(self.now), found, planned)
+            end = change_absence.EndAbsence(absence_id, self.now)
+            over = change_absence.decide_end_on_its_date(end, found, planned)
+            return [*((absence_id, event) for event in due), *over]
 
-        return self._one(absence_id, decide)
+        return self._together(decide)
 
     # --- What can be seen
 
