@@ -1,7 +1,9 @@
 """The capacity holds between processes too, where no lock is shared: the versions in the event store keep it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
+import httpx
 import pytest
 
 from services.chassis.settings import Settings
@@ -18,12 +20,17 @@ def test_two_processes_give_the_last_places_once(api: Api, service_settings: Set
     taker_id, taker = api.mentor(capacity=PLACES)
     with running(service_settings, "api") as other, ThreadPoolExecutor(RUNNERS) as threads:
         callers = [api.as_("support"), other.as_("support")]
-        answers = list(
-            threads.map(
-                lambda job: callers[job[0] % 2]("POST", f"/students/{job[1]}/transfer", {"mentor_email": taker}),
-                enumerate(students),
-            )
-        )
+
+        def transfer(job: tuple[int, UUID]) -> httpx.Response:
+            """As a client does that is told to come again (503): on a busy machine connections can be short."""
+            number, student_id = job
+            for _ in range(5):
+                answer = callers[number % 2]("POST", f"/students/{student_id}/transfer", {"mentor_email": taker})
+                if answer.status_code != 503:
+                    break
+            return answer
+
+        answers = list(threads.map(transfer, enumerate(students)))
     assert sorted({answer.status_code for answer in answers}) == [201, 422]
     assert sum(answer.status_code == 201 for answer in answers) == PLACES
     support = api.as_("support")
