@@ -28,8 +28,11 @@ install-browser: install ## finds or installs the Chromium that the browser test
 run: install ## all of Relais on this machine, with a demonstration school: http://127.0.0.1:8080
 	$(BIN)/relais up --port $(PORT)
 
-test: install install-browser ## all tests, on real servers and a real browser
-	$(BIN)/pytest
+test: install install-browser ## all tests, on real servers and a real browser; each folder has servers of its own
+	@failed=; for folder in $(sort $(wildcard tests/*/)); do \
+		case $$folder in *__pycache__*) continue;; esac; \
+		echo "== $$folder"; $(BIN)/pytest -q $$folder || failed="$$failed $$folder"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 unit: install ## the tests that need no server: the rules, the parsers, the structure
 	$(BIN)/pytest tests/architecture tests/sessions tests/transfers tests/billing tests/attendance tests/importing tests/contracts -m "not stack"
