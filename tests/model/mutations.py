@@ -177,8 +177,8 @@ MUTATIONS = [
         "no date of return in the comment",
         "T14",
         "transfers/domain/add_comment.py",
-        "    elif missed:",
-        '    elif missed and missed != ["return_on"]:',
+        "    elif missing:",
+        '    elif missing and missing != ["return_on"]:',
     ),
 ]
 
