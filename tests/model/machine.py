@@ -15,7 +15,7 @@ SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelt
 
 MENTORS = [UUID(int=number) for number in range(1, 5)]
 STUDENTS = [UUID(int=number) for number in range(11, 15)]
-SESSIONS = [UUID(int=number) for number in range(21, 29)]
+SESSIONS = [UUID(int=number) for number in range(21, 31)]
 ABSENCES = [UUID(int=number) for number in range(41, 45)]
 COMMENTS = [UUID(int=number) for number in range(61, 64)]
 NOBODY = UUID(int=99)
@@ -41,20 +41,31 @@ BEGINNINGS = {
     datetime(2022, 12, 30, 9, 0, tzinfo=UTC): [datetime(2023, 1, 1, 23, 30, tzinfo=UTC)],
 }
 
+BOUNDS = [
+    ("third", "student_no_show"),
+    ("24 h before", "student_late"),
+    ("24 h before", "student_early"),
+    ("24 h before", "move"),
+    ("start", "transfer"),
+    ("start", "student_late"),
+    ("start", "move"),
+    ("start", "complete"),
+]
+
 mentors = st.sampled_from(MENTORS)
 students = st.sampled_from(STUDENTS)
 anyone = st.integers(0, 7)
 notices = st.sampled_from([None, "24 h before", "now"])
 session_edges = st.sampled_from(["24 h before", "start", "third", "end"])
 or_now = st.sampled_from(["24 h before", "start", "third", None, None])
-seconds = st.sampled_from([timedelta(0), SECOND, -SECOND])
+seconds = st.sampled_from([timedelta(0), SECOND, -SECOND, timedelta(0)])
 capacities = st.sampled_from([2, 3, 1, 0])
 paths = st.sampled_from([("data", "web"), ("data",), ("web",)])
 projects = st.sampled_from([("p1", "p2"), ("p1",)])
 fundings = st.sampled_from(["third_party", "apprenticeship", "self_funded"])
 reasons = st.sampled_from(["student_early", "student_late", "student_no_show", "other"])
 causes = st.sampled_from([None, None, "mentor", "platform", "student", "force_majeure"])
-kinds = st.sampled_from([None, None, None, "one_off", "return", "permanent"])
+kinds = st.sampled_from([None, "permanent", "one_off", "return", None, "permanent"])
 steps = st.sampled_from([MINUTE, HOUR, 12 * HOUR, DAY, 3 * DAY, 7 * DAY])
 from_now = st.sampled_from(
     [MINUTE, HOUR, -HOUR, DAY - SECOND, DAY, DAY + SECOND, 2 * DAY, 3 * DAY, 7 * DAY, 9 * DAY, 14 * DAY]
@@ -99,11 +110,14 @@ class RulesHold(RuleBasedStateMachine):
         self.special = [instant.astimezone(UTC) for instant in BEGINNINGS[beginning]]
         self.both("put_mentor", MENTORS[0], 2, ("data", "web"), ("p1", "p2"))
         self.both("put_mentor", MENTORS[1], 2, ("data",), ("p1",))
-        self.both("put_mentor", MENTORS[2], 1, ("data", "web"), ("p1",))
+        self.both("put_mentor", MENTORS[2], 1, ("web",), ("p1",))
+        self.both("put_mentor", MENTORS[3], 1, ("data", "web"), ("p2",))
         self.both("put_student", STUDENTS[0], "data", "p1", funding, MENTORS[0])
         self.both("put_student", STUDENTS[1], "data", "p1", other_funding, MENTORS[0])
         self.both("schedule", SESSIONS[0], STUDENTS[0], self.special[0], 50, None)
-        self.both("schedule", SESSIONS[1], STUDENTS[1], beginning + 2 * DAY, 45, None)
+        self.both("schedule", SESSIONS[1], STUDENTS[1], beginning + 2 * DAY, 50, None)
+        self.both("schedule", SESSIONS[2], STUDENTS[1], beginning + 5 * DAY, 60, None)
+        self.both("schedule", SESSIONS[3], STUDENTS[1], beginning + 8 * DAY, 50, None)
         self.both("declare", ABSENCES[0], MENTORS[0], beginning + 4 * DAY, beginning + 11 * DAY)
 
     # --- The clock
@@ -118,8 +132,10 @@ class RulesHold(RuleBasedStateMachine):
         self.clock_to_edge(self.session(which), edge, by)
 
     def clock_to_edge(self, session_id: UUID, edge: str | None, by: timedelta) -> None:
-        if edge is None or session_id not in self.plain.sessions:
-            return
+        if edge is not None and session_id in self.plain.sessions:
+            self.clock_to(self.edge_of(session_id, edge) + by)
+
+    def edge_of(self, session_id: UUID, edge: str) -> datetime:
         session = self.plain.sessions[session_id]
         after = {
             "24 h before": -DAY,
@@ -127,7 +143,8 @@ class RulesHold(RuleBasedStateMachine):
             "third": timedelta(seconds=session["minutes"] * 20),
             "end": timedelta(minutes=session["minutes"]),
         }
-        self.clock_to(session["starts_at"] + after[edge] + by)
+        starts_at: datetime = session["starts_at"]
+        return starts_at + after[edge]
 
     # --- Accounts and transfers
 
@@ -153,7 +170,13 @@ class RulesHold(RuleBasedStateMachine):
     def check_a_transfer(self, which: int, to: UUID) -> None:
         self.both("check", self.student(which), to)
 
-    @rule(which=anyone, to=st.sampled_from([*MENTORS, NOBODY]), kind=kinds, by_support=st.booleans(), absence=anyone)
+    @rule(
+        which=anyone,
+        to=st.sampled_from([*MENTORS, *MENTORS[:2], NOBODY]),
+        kind=kinds,
+        by_support=st.booleans(),
+        absence=anyone,
+    )
     def transfer(self, which: int, to: UUID, kind: str | None, by_support: bool, absence: int) -> None:
         self.both("transfer", self.student(which), to, kind, by_support, self.some_absence(absence))
 
@@ -209,14 +232,16 @@ class RulesHold(RuleBasedStateMachine):
         self.both("schedule", SESSIONS[len(self.plain.sessions)], which, starts_at, minutes, None)
 
     @precondition(lambda self: self.plain.sessions and len(self.plain.sessions) < len(SESSIONS))
-    @rule(which=anyone, after=from_now, whose=students)
-    def make_up(self, which: int, after: timedelta, whose: UUID) -> None:
+    @rule(which=anyone, after=from_now, whose=students, again=st.booleans())
+    def make_up(self, which: int, after: timedelta, whose: UUID, again: bool) -> None:
         """Mostly for one that can be, or that was made up for already."""
         recoverable = [key for key, session in self.plain.sessions.items() if session["recoverable"]]
         missed = recoverable[which % len(recoverable)] if recoverable and which < 5 else self.session(which)
         if which != 6 and missed in self.plain.sessions:
             whose = self.plain.sessions[missed]["student"]
-        self.both("schedule", SESSIONS[len(self.plain.sessions)], whose, self.plain.now + after, 45, missed)
+        for _ in range(1 + again):
+            if len(self.plain.sessions) < len(SESSIONS):
+                self.both("schedule", SESSIONS[len(self.plain.sessions)], whose, self.plain.now + after, 45, missed)
 
     @rule(
         which=anyone, after=from_now, by=st.sampled_from(["student", "mentor"]), special=st.sampled_from([-1, -1, 0, 1])
@@ -228,11 +253,24 @@ class RulesHold(RuleBasedStateMachine):
         self.both("move", self.session(which), starts_at, by)
 
     @precondition(lambda self: self.plain.sessions)
-    @rule(which=anyone, at=st.sampled_from(["24 h before", "start"]), off=seconds, hours=st.integers(1, 100))
-    def move_at_an_edge(self, which: int, at: str, off: timedelta, hours: int) -> None:
-        session_id = self.session(which)
-        self.clock_to_edge(session_id, at, off)
-        self.both("move", session_id, self.plain.now + hours * HOUR, "student")
+    @rule(which=anyone, bound=st.sampled_from(BOUNDS), off=seconds, to=mentors)
+    def meet_a_bound(self, which: int, bound: tuple[str, str], off: timedelta, to: UUID) -> None:
+        """A session with a bound ahead: a second before it, at it, or a second after it, what the bound is of."""
+        edge, then = bound
+        scheduled = [key for key, session in self.plain.sessions.items() if session["status"] == "scheduled"]
+        ahead = [key for key in scheduled if self.edge_of(key, edge) - SECOND > self.plain.now]
+        if not ahead:
+            return
+        session_id = ahead[which % len(ahead)]
+        self.clock_to_edge(session_id, edge, off)
+        if then == "move":
+            self.both("move", session_id, self.plain.now + 2 * DAY, "student")
+        elif then == "complete":
+            self.both("complete", session_id)
+        elif then == "transfer":
+            self.both("transfer", self.plain.sessions[session_id]["student"], to, None, False, None)
+        else:
+            self.both("cancel", session_id, then, None, None, None)
 
     @precondition(lambda self: self.plain.sessions)
     @rule(which=anyone, at=or_now, off=seconds, notice=notices, by=seconds)
@@ -352,6 +390,19 @@ class RulesHold(RuleBasedStateMachine):
     )
     def tick(self, which: int, item: str, done: bool) -> None:
         self.both("tick", self.absence(which)[0], item, done)
+
+    @precondition(lambda self: self.plain.absences)
+    @rule(which=anyone, off=seconds)
+    def ask_for_help_around_the_deadline(self, which: int, off: timedelta) -> None:
+        ahead = [
+            key
+            for key, absence in self.plain.absences.items()
+            if absence["from"] - 72 * HOUR - SECOND > self.plain.now and self.plain.waiting(absence)
+        ]
+        if ahead:
+            absence_id = ahead[which % len(ahead)]
+            self.clock_to(_edge_of(self.plain.absences[absence_id], "72 h before") + off)
+            self.both("ask_for_help", absence_id)
 
     @precondition(lambda self: self.plain.absences)
     @rule(
