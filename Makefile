@@ -29,10 +29,7 @@ run: install ## all of Relais on this machine, with a demonstration school: http
 	$(BIN)/relais up --port $(PORT)
 
 test: install install-browser ## all tests, on real servers and a real browser; each folder has servers of its own
-	@failed=; for folder in $(sort $(wildcard tests/*/)); do \
-		case $$folder in *__pycache__*) continue;; esac; \
-		echo "== $$folder"; $(BIN)/pytest -q $$folder || failed="$$failed $$folder"; \
-	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+	$(BIN)/python -m tests
 
 unit: install ## the tests that need no server: the rules, the parsers, the structure
 	$(BIN)/pytest tests/architecture tests/sessions tests/transfers tests/billing tests/attendance tests/importing tests/contracts -m "not stack"

@@ -1,0 +1,87 @@
+"""`python -m tests`: each folder of tests in a pytest of its own with servers of its own, as many at once as cores.
+
+What measures time against a limit runs alone, after the others. Prints a folder's output when it is done, then one line
+for all. Exit status 1 where anything failed.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+ALONE = ("journeys", "faults")
+LONG_FIRST = ("model", "browser", "sessions", "transfers", "chassis", "stack", "notifier", "cli")
+FOLDER_TIMEOUT_S = 1_800
+COUNTED = re.compile(r"(\d+) (passed|failed|error|skipped)")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a folder ended: pytest's exit status, what it printed, seconds."""
+
+    folder: str
+    status: int
+    output: str
+    took_s: float
+
+    @property
+    def counts(self) -> Counter[str]:
+        last = next((line for line in reversed(self.output.splitlines()) if COUNTED.search(line)), "")
+        return Counter({outcome: int(number) for number, outcome in COUNTED.findall(last)})
+
+
+def main(wanted: Sequence[str]) -> int:
+    folders = list(wanted) or _folders()
+    together = sorted((name for name in folders if name not in ALONE), key=_long_first)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as at_once:
+        results = [_print(result) for result in at_once.map(_run, together)]
+    results += [_print(_run(name)) for name in folders if name in ALONE]
+    counts = sum((result.counts for result in results), Counter[str]())
+    failed = [result.folder for result in results if result.status != 0]
+    print("\nfolder          seconds")
+    for result in sorted(results, key=lambda one: -one.took_s):
+        print(f"{result.folder:<15} {result.took_s:>7.0f}")
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}")
+    print(f"{counts['passed']} passed, {counts['failed'] + counts['error']} failed, {counts['skipped']} skipped")
+    return 1 if failed else 0
+
+
+def _folders() -> list[str]:
+    return sorted(folder.name for folder in TESTS.iterdir() if any(folder.glob("test_*.py")))
+
+
+def _long_first(folder: str) -> int:
+    return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
+
+
+def _run(folder: str) -> Result:
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(TESTS / folder)],
+        cwd=TESTS.parent,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=FOLDER_TIMEOUT_S,
+        check=False,
+    )
+    return Result(folder, ended.returncode, ended.stdout, time.monotonic() - began)
+
+
+def _print(result: Result) -> Result:
+    print(f"== tests/{result.folder} ({result.took_s:.0f} s)\n{result.output}", flush=True)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
