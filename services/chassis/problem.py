@@ -164,7 +164,8 @@ def _sentence(finding: Mapping[str, Any], language: Language) -> str:
     if template is None:
         return "Cette valeur n’est pas acceptée."
     try:
-        return template.format(**finding.get("ctx", {}))
+        said = {name: str(value).replace("' or '", "' ou '") for name, value in finding.get("ctx", {}).items()}
+        return template.format(**said)
     except (KeyError, IndexError, ValueError):
         return "Cette valeur n’est pas acceptée."
 

@@ -72,3 +72,4 @@ def line_of(posting: Posting) -> NewLine:
 
 SUMMER_LEVEL_1_HELD = Price(level=1, rate_cents=1000, share_percent=100, amount_cents=1000, rate_version="summer")
 SUMMER_LEVEL_1_NO_SHOW = Price(level=1, rate_cents=1000, share_percent=50, amount_cents=500, rate_version="summer")
+WINTER_LEVEL_1_HELD = Price(level=1, rate_cents=2000, share_percent=100, amount_cents=2000, rate_version="winter")

@@ -12,6 +12,7 @@ from tests.billing.figures import (
     OCTOBER,
     SUMMER_LEVEL_1_HELD,
     SUMMER_LEVEL_1_NO_SHOW,
+    WINTER_LEVEL_1_HELD,
     documented,
     line_id,
     line_of,
@@ -22,7 +23,7 @@ from tests.billing.figures import (
 pytestmark = pytest.mark.rule("S8")
 
 IN_OCTOBER = paris(2026, 10, 20)
-NO_SHOW_OF_OCTOBER = EarlierLine(line_id(1), OCTOBER, Outcome.STUDENT_NO_SHOW, 500)
+NO_SHOW_OF_OCTOBER = EarlierLine(line_id(1), OCTOBER, OCTOBER, Outcome.STUDENT_NO_SHOW, 500)
 
 
 def test_a_held_session_adds_its_line_to_its_month() -> None:
@@ -72,7 +73,7 @@ def test_a_correction_after_closing_adjusts_the_next_statement_by_the_difference
 
 
 def test_a_correction_downwards_after_closing_takes_back() -> None:
-    held = EarlierLine(line_id(1), OCTOBER, Outcome.HELD, 1000)
+    held = EarlierLine(line_id(1), OCTOBER, OCTOBER, Outcome.HELD, 1000)
     correction = documented(Outcome.STUDENT_NO_SHOW, starts_at=IN_OCTOBER)
     assert posted(correction, earlier=[held], closed=[OCTOBER]) == Posting(
         superseded=[], line=NewLine(NOVEMBER, Kind.ADJUSTMENT, Outcome.STUDENT_NO_SHOW, SUMMER_LEVEL_1_NO_SHOW, -500)
@@ -93,7 +94,7 @@ def test_the_adjustment_passes_over_every_month_that_is_closed_too() -> None:
 
 
 def test_a_second_correction_replaces_an_adjustment_that_is_not_closed_yet() -> None:
-    adjustment = EarlierLine(line_id(2), NOVEMBER, Outcome.HELD, 500)
+    adjustment = EarlierLine(line_id(2), NOVEMBER, OCTOBER, Outcome.HELD, 500)
     correction = documented(Outcome.STUDENT_EARLY, starts_at=IN_OCTOBER)
     posting = posted(correction, earlier=[NO_SHOW_OF_OCTOBER, adjustment], closed=[OCTOBER])
     assert posting.superseded == [line_id(2)]
@@ -101,7 +102,7 @@ def test_a_second_correction_replaces_an_adjustment_that_is_not_closed_yet() -> 
 
 
 def test_a_second_correction_counts_from_all_that_closed_statements_hold() -> None:
-    adjustment = EarlierLine(line_id(2), NOVEMBER, Outcome.HELD, 500)
+    adjustment = EarlierLine(line_id(2), NOVEMBER, OCTOBER, Outcome.HELD, 500)
     correction = documented(Outcome.STUDENT_NO_SHOW, starts_at=IN_OCTOBER)
     posting = posted(correction, earlier=[NO_SHOW_OF_OCTOBER, adjustment], closed=[OCTOBER, NOVEMBER])
     assert posting.superseded == []
@@ -122,3 +123,24 @@ def test_a_session_scheduled_again_after_closing_is_taken_back_whole() -> None:
 def test_an_adjustment_is_priced_by_the_day_of_the_session_and_not_by_that_of_the_correction() -> None:
     line = line_of(posted(documented(Outcome.HELD, starts_at=IN_OCTOBER), closed=[OCTOBER, NOVEMBER]))
     assert (line.month, line.price.rate_version) == (DECEMBER, "summer")
+
+
+def test_a_session_that_was_taken_back_and_moved_to_another_month_is_billed_there_in_its_own_right() -> None:
+    taken_back = EarlierLine(line_id(2), NOVEMBER, OCTOBER, Outcome.STUDENT_NO_SHOW, -500)
+    held = documented(Outcome.HELD, starts_at=paris(2026, 12, 3))
+    of_december = NewLine(DECEMBER, Kind.SESSION, Outcome.HELD, WINTER_LEVEL_1_HELD, 2000)
+    still_open = posted(held, earlier=[NO_SHOW_OF_OCTOBER, taken_back], closed=[OCTOBER])
+    assert still_open == Posting(superseded=[], line=of_december)
+    closed_too = posted(held, earlier=[NO_SHOW_OF_OCTOBER, taken_back], closed=[OCTOBER, NOVEMBER])
+    assert closed_too == Posting(superseded=[], line=of_december)
+
+
+def test_a_session_that_comes_back_to_the_month_that_was_closed_is_adjusted_from_all_its_lines() -> None:
+    taken_back = EarlierLine(line_id(2), NOVEMBER, OCTOBER, Outcome.STUDENT_NO_SHOW, -500)
+    held = documented(Outcome.HELD, starts_at=IN_OCTOBER)
+    posting = posted(held, earlier=[NO_SHOW_OF_OCTOBER, taken_back], closed=[OCTOBER, NOVEMBER])
+    assert (line_of(posting).month, line_of(posting).kind, line_of(posting).amount_cents) == (
+        DECEMBER,
+        Kind.ADJUSTMENT,
+        1000,
+    )

@@ -1,7 +1,8 @@
 """The tariff file: the example can be used, and one that is not whole is refused with the place of the fault."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -40,6 +41,11 @@ def refusal_of(tmp_path: Path, text: str) -> str:
 def test_without_a_file_the_example_is_used_and_says_what_it_is() -> None:
     assert read_tariff(None).currency == "EUR"
     assert EXAMPLE.read_text(encoding="utf-8").startswith("# EXAMPLE FIGURES")
+
+
+def test_the_example_prices_the_earliest_session_that_relais_takes_wherever_midnight_is() -> None:
+    earliest = datetime(2000, 1, 1, tzinfo=UTC).astimezone(ZoneInfo("Pacific/Honolulu")).date()
+    assert read_tariff(None).price(Outcome.HELD, None, earliest).amount_cents > 0
 
 
 def test_a_file_is_read_whole(tmp_path: Path) -> None:

@@ -363,6 +363,8 @@ class PlainSchool:
             return refused("session_not_started")
         if reason == "student_no_show" and not self.is_offered(session, reason, self.now):
             return refused("reason_not_offered")
+        if reason == "student_late" and (session["starts_at"] - self.now).total_seconds() >= DAY_S:
+            return refused("reason_not_offered")  # Nobody can have cancelled late yet.
         after = dict(UNDOCUMENTED)
         if status == "cancelled":
             was_cancelled = session["status"] == "cancelled"

@@ -1,6 +1,6 @@
 """What people read: the right facts, in their language, as they write dates; and what their calendar is told."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 
@@ -9,6 +9,8 @@ import pytest
 from services.notifier.domain.letter import Template
 from services.notifier.edges.rendering import LOCALES, TEMPLATES, moment
 from tests.notifier.conftest import PARIS, Notifier, School
+
+SECOND = timedelta(seconds=1)
 
 
 def text_of(message: EmailMessage, subtype: str = "plain") -> str:
@@ -136,11 +138,29 @@ def test_the_students_calendar_follows_a_correction(
 ) -> None:
     reason = {"reason": "student_late", "recoverable": False} if after == "cancelled" else {}
     was = {"previous_status": before, "previous_reason": "student_late" if before == "cancelled" else None}
-    notifier.hear(*school.people(), school.corrected(status=after, **was, **reason))
+    before_it = datetime(2026, 10, 30, 9, 0, tzinfo=UTC)
+    notifier.hear(*school.people(), school.corrected(status=after, corrected_at=before_it, **was, **reason))
     notifier.send_all()
     found, calendar = calendar_of(only(notifier, school.student_email))
     assert found == method
     assert f"STATUS:{status}" in calendar
+
+
+@pytest.mark.rule("S1")
+def test_a_session_that_is_planned_again_is_announced_only_while_it_is_to_come(
+    notifier: Notifier, school: School
+) -> None:
+    other = School.new()
+    start = datetime(2026, 11, 1, 17, 0, tzinfo=UTC)
+    again: dict[str, Any] = {"starts_at": start, "status": "scheduled", "reason": None, "recoverable": None}
+    notifier.hear(*school.people(), school.corrected(**again, corrected_at=start - SECOND))
+    notifier.hear(*other.people(), other.corrected(**again, corrected_at=start))
+    notifier.send_all()
+    to_come, over = only(notifier, school.student_email), only(notifier, other.student_email)
+    assert "Cette session aura lieu à la date indiquée." in text_of(to_come)
+    assert calendar_of(to_come)[0] == "REQUEST"
+    assert "Votre mentor indiquera ce qui s’est passé." in text_of(over)
+    assert not [part for part in over.walk() if part.get_content_type() == "text/calendar"]
 
 
 def test_a_student_who_reads_english_gets_english(notifier: Notifier, school: School) -> None:
@@ -179,8 +199,12 @@ def test_a_name_can_not_add_a_header(notifier: Notifier, school: School) -> None
 @pytest.mark.parametrize(
     ("instant", "language", "shown"),
     [
-        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "fr", "dimanche 25 octobre 2026 à 2 h 30 (heure de Paris)"),
-        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "fr", "dimanche 25 octobre 2026 à 2 h 30 (heure de Paris)"),
+        (datetime(2026, 10, 24, 23, 59, tzinfo=UTC), "fr", "dimanche 25 octobre 2026 à 1 h 59 (heure de Paris)"),
+        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "fr", "dimanche 25 octobre 2026 à 2 h 30 (heure d’été de Paris)"),
+        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "fr", "dimanche 25 octobre 2026 à 2 h 30 (heure d’hiver de Paris)"),
+        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "en", "Sunday 25 October 2026 at 02:30 (Paris summer time)"),
+        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "en", "Sunday 25 October 2026 at 02:30 (Paris winter time)"),
+        (datetime(2026, 10, 25, 2, 0, tzinfo=UTC), "fr", "dimanche 25 octobre 2026 à 3 h 00 (heure de Paris)"),
         (datetime(2027, 3, 28, 1, 0, tzinfo=UTC), "fr", "dimanche 28 mars 2027 à 3 h 00 (heure de Paris)"),
         (datetime(2026, 12, 31, 23, 5, tzinfo=UTC), "fr", "vendredi 1er janvier 2027 à 0 h 05 (heure de Paris)"),
         (datetime(2026, 12, 31, 23, 5, tzinfo=UTC), "en", "Friday 1 January 2027 at 00:05 (Paris time)"),

@@ -1,5 +1,7 @@
 """Corrections by support: a new event; nothing is ever overwritten."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.sessions.domain.events import Cause, Status
@@ -54,6 +56,24 @@ def test_a_held_session_becomes_a_no_show_once_a_third_of_it_has_passed() -> Non
     )
     given(scheduled(), held(on=START)).when(correct(Status.CANCELLED, STUDENT_NO_SHOW, on=third - SECOND)).then_refused(
         "reason_not_offered"
+    )
+
+
+@pytest.mark.rule("S1", "S4")
+def test_nobody_has_cancelled_late_before_the_last_24_hours() -> None:
+    early = cancelled(STUDENT_EARLY, recoverable=True, on=START - 2 * DAY)
+    late = correct(Status.CANCELLED, STUDENT_LATE, on=START - DAY)
+    given(scheduled(), early).when(late).then_refused("reason_not_offered")
+    given(scheduled(), early).when(replace(late, now=START - DAY + SECOND)).then(
+        corrected(
+            Status.CANCELLED,
+            Status.CANCELLED,
+            previous_reason=STUDENT_EARLY,
+            reason=STUDENT_LATE,
+            recoverable=False,
+            notice_at=START - 2 * DAY,
+            on=START - DAY + SECOND,
+        )
     )
 
 

@@ -3,6 +3,9 @@
 The rule: *a session is owed what its last documented outcome is worth, less what closed statements already hold for
 it.* While its month is open that is one line, and a correction puts another in its place. A closed statement never
 changes: what is documented later becomes an adjustment line on the mentor's next open statement (S8).
+
+A documented session is moved only after a correction has planned it again, which takes back whatever its month held.
+So the lines of another month are settled among themselves, and stay when the session is documented in its new one.
 """
 
 from collections.abc import Collection, Sequence
@@ -38,10 +41,11 @@ class Documented:
 
 @dataclass(frozen=True, slots=True)
 class EarlierLine:
-    """A line that stands already for the same session and mentor."""
+    """A line that stands already for the same session and mentor; ``of`` is the month in which the session was then."""
 
     line_id: UUID
     month: Month
+    of: Month
     outcome: Outcome
     amount_cents: int
 
@@ -77,8 +81,9 @@ def post(
     The tariff is that of the session's own day, whenever it is documented. Raises NoTariff.
     """
     month = Month.of(documented.starts_at, zone)
-    settled = [line for line in earlier if line.month in closed_months]
-    superseded = [line.line_id for line in earlier if line.month not in closed_months]
+    of_month = [line for line in earlier if line.of == month]
+    settled = [line for line in of_month if line.month in closed_months]
+    superseded = [line.line_id for line in of_month if line.month not in closed_months]
     if not settled and documented.outcome is None:
         return Posting(superseded, None)
 

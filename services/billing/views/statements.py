@@ -27,13 +27,13 @@ LOCK_TO_CLOSE: Final = "LOCK TABLE closed_statements IN EXCLUSIVE MODE"
 # One question for both, since it is asked for every event: the lines of the session that stand, and the closed months.
 STANDING: Final = """
 (
-    SELECT line_id, month, outcome, amount_cents
+    SELECT line_id, month, outcome, amount_cents, starts_at
     FROM statement_lines
     WHERE session_id = %(session_id)s AND mentor_id = %(mentor_id)s AND superseded_at IS NULL
     ORDER BY recorded_at, line_id
 )
 UNION ALL
-SELECT NULL, month, NULL, NULL FROM closed_statements WHERE mentor_id = %(mentor_id)s
+SELECT NULL, month, NULL, NULL, NULL FROM closed_statements WHERE mentor_id = %(mentor_id)s
 """
 
 SUPERSEDE: Final = """
@@ -136,7 +136,13 @@ class Statements:
         posting = post(
             documented,
             earlier=[
-                EarlierLine(row["line_id"], Month.parse(row["month"]), Outcome(row["outcome"]), row["amount_cents"])
+                EarlierLine(
+                    line_id=row["line_id"],
+                    month=Month.parse(row["month"]),
+                    of=Month.of(row["starts_at"], self.zone),
+                    outcome=Outcome(row["outcome"]),
+                    amount_cents=row["amount_cents"],
+                )
                 for row in rows
                 if row["line_id"] is not None
             ],

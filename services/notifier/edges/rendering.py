@@ -26,6 +26,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "signature": "Relais, mentoring administration. This message is automatic.",
     },
 }
+WHICH_OF_TWO: Mapping[str, Mapping[bool, str]] = {
+    "fr": {True: "d’été ", False: "d’hiver "},
+    "en": {True: "summer ", False: "winter "},
+}
+"""Said only of a time that comes twice, by whether it is summer time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,10 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """An instant as people read it: « jeudi 19 novembre 2026 », « 18 h 00 », and both with the zone's city."""
+    """An instant as people read it: « jeudi 19 novembre 2026 », « 18 h 00 », and both with the zone's city.
+
+    In the night when clocks go back, 2:30 comes twice: ``whole`` says which of the two.
+    """
 
     day: str
     time: str
@@ -93,12 +101,18 @@ def moment(instant: datetime, language: str, zone: ZoneInfo) -> Moment:
     local = instant.astimezone(zone)
     city = get_timezone_location(zone, locale=LOCALES[language], return_city=True)
     day = spoken_day(local.date(), language)
+    which = WHICH_OF_TWO[language][bool(local.dst())] if _comes_twice(local) else ""
     if language == "fr":
         time = f"{local.hour}\u00a0h\u00a0{local.minute:02}"
         of_city = f"d’{city}" if city[0].lower() in "aeéèiouyh" else f"de {city}"
-        return Moment(day, time, f"{day} à {time} (heure {of_city})")
+        return Moment(day, time, f"{day} à {time} (heure {which}{of_city})")
     time = format_time(local, "HH:mm", locale=LOCALES[language])
-    return Moment(day, time, f"{day} at {time} ({city} time)")
+    return Moment(day, time, f"{day} at {time} ({city} {which}time)")
+
+
+def _comes_twice(local: datetime) -> bool:
+    """Whether clocks show this time twice, since they go back that night."""
+    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
 
 
 def spoken_day(day: date, language: str) -> str:

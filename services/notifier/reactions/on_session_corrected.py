@@ -26,6 +26,7 @@ def letters(event: CloudEvent) -> list[Letter]:
                 "reason": corrected.reason,
                 "recoverable": corrected.recoverable,
                 "note": corrected.note,
+                "past": _is_past(corrected),
             },
             calendar=_calendar(corrected),
         )
@@ -36,8 +37,13 @@ def _calendar(corrected: SessionCorrected) -> Calendar | None:
     """A session that is planned again comes back; one that turns out cancelled goes; what is over stays as it was."""
     match corrected.previous_status, corrected.status:
         case _, "scheduled":
-            return Calendar.REQUEST
+            return None if _is_past(corrected) else Calendar.REQUEST
         case "scheduled", "cancelled":
             return Calendar.CANCEL
         case _:
             return None
+
+
+def _is_past(corrected: SessionCorrected) -> bool:
+    """Whether the session's time has come: planned again, it is one that waits to be documented."""
+    return corrected.starts_at <= corrected.corrected_at

@@ -1,7 +1,8 @@
 """Correct a wrong status, by support (S1): a new event; nothing is ever overwritten.
 
 Support repairs what others documented, so the windows of S3 and S4 do not bind it. What cannot be true yet stays
-refused: a session held before its start, a no-show before one third of it (S5).
+refused: a session held before its start, a late cancellation 24 h before it or earlier (S4), a no-show before one third
+of it (S5).
 Whether « Autre » can be made up for, where the cause is not the mentor's or the platform's, is support's to decide.
 """
 
@@ -11,8 +12,8 @@ from typing import assert_never
 from uuid import UUID
 
 from services.chassis.refusal import Refused
-from services.sessions.domain.cancellation_reasons import is_recoverable, why_not_offered
-from services.sessions.domain.events import Cause, Reason, SessionCorrected, SessionEvent, Status
+from services.sessions.domain.cancellation_reasons import is_recoverable, late_from, why_not_offered
+from services.sessions.domain.events import Appointment, Cause, Reason, SessionCorrected, SessionEvent, Status
 from services.sessions.domain.refusals import cause_not_for_this_reason, session_not_started, session_unknown
 from services.sessions.domain.session import Cancelled, Session, evolve, status_of
 
@@ -97,12 +98,21 @@ def _refuse_unless_possible_by_now(command: CorrectSession, session: Session) ->
             if command.now < appointment.starts_at:
                 raise session_not_started(appointment)
         case Status.CANCELLED:
-            if command.reason is Reason.STUDENT_NO_SHOW:
-                refusal = why_not_offered(command.reason, appointment, notice_at=command.now, now=command.now)
-                if refusal is not None:
-                    raise refusal
+            refusal = _not_true_yet(command, appointment)
+            if refusal is not None:
+                raise refusal
         case _:
             assert_never(command.status)
+
+
+def _not_true_yet(command: CorrectSession, appointment: Appointment) -> Refused | None:
+    match command.reason:
+        case Reason.STUDENT_LATE if command.now > late_from(appointment):
+            return None
+        case Reason.STUDENT_LATE | Reason.STUDENT_NO_SHOW as reason:
+            return why_not_offered(reason, appointment, notice_at=command.now, now=command.now)
+        case _:
+            return None
 
 
 def _is_for_support_to_qualify(command: CorrectSession) -> bool:
