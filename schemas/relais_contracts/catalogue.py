@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from relais_contracts import billing, sessions, transfers
+from relais_contracts import billing, operations, sessions, transfers
 from relais_contracts.contract import Contract
 
 REGISTRY: Mapping[str, type[Contract]] = MappingProxyType(
-    {contract.ce_type: contract for contract in (*sessions.EVENTS, *transfers.EVENTS, *billing.EVENTS)}
+    {
+        contract.ce_type: contract
+        for contract in (*sessions.EVENTS, *transfers.EVENTS, *billing.EVENTS, *operations.EVENTS)
+    }
 )
 """`ce_type` → model."""
 
-TOPICS: tuple[str, ...] = (sessions.TOPIC, transfers.TOPIC, billing.TOPIC)
+TOPICS: tuple[str, ...] = (sessions.TOPIC, transfers.TOPIC, billing.TOPIC, operations.TOPIC)
 """The topics on which they are published."""

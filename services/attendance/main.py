@@ -33,9 +33,12 @@ from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
 from services.chassis.database import Database
 from services.chassis.effects import Reaction
+from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.parked_api import PARKED_EVENTS, no_others, parked_gauges, parked_router, with_skips
+from services.chassis.relay import Relay
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 
@@ -65,12 +68,31 @@ def build(settings: Settings) -> Service:
         max_connections=settings.database_max_connections,
     )
 
+    kafka = KafkaConnection(settings)
+    store = EventStore(database, NAME, PARKED_EVENTS)
+    relay = Relay(
+        service=NAME,
+        database=database,
+        store=store,
+        publish=with_skips(no_others),
+        kafka=kafka,
+        source=f"/relais/{NAME}",
+    )
+    store.on_appended = relay.wake
+
     def ready() -> Mapping[str, str]:
         with database.connection() as connection:
             connection.execute("SELECT 1")
         return {"database": "ok"}
 
     clock, zone = clock_for(settings.sandbox_clock_file), settings.zone()
+    inbox = Inbox(
+        consumer=NAME,
+        topics=["relais.sessions", "relais.transfers"],
+        database=database,
+        kafka=kafka,
+        reactions=REACTIONS,
+    )
     api = create_api(
         "Relais: attendance",
         service=NAME,
@@ -79,15 +101,10 @@ def build(settings: Settings) -> Service:
             attendance_router(database, clock, zone),
             entries_router(database, zone),
             continuity_router(database, clock, zone),
+            parked_router(NAME, inbox.effects, store, database),
         ],
         ready=ready,
         clock=clock,
+        before_metrics=parked_gauges(database),
     )
-    inbox = Inbox(
-        consumer=NAME,
-        topics=["relais.sessions", "relais.transfers"],
-        database=database,
-        kafka=KafkaConnection(settings),
-        reactions=REACTIONS,
-    )
-    return Service(name=NAME, api=api, inboxes=[inbox], close=database.close)
+    return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], close=database.close)

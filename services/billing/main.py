@@ -20,6 +20,7 @@ from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
 from services.chassis.service import Service
 from services.chassis.settings import Settings
@@ -45,8 +46,15 @@ def build(settings: Settings) -> Service:
         max_connections=settings.database_max_connections,
     )
     kafka = KafkaConnection(settings)
-    store = EventStore(database, NAME, EVENT_TYPES)
-    relay = Relay(service=NAME, database=database, store=store, publish=publish, kafka=kafka, source=f"/relais/{NAME}")
+    store = EventStore(database, NAME, {**EVENT_TYPES, **PARKED_EVENTS})
+    relay = Relay(
+        service=NAME,
+        database=database,
+        store=store,
+        publish=with_skips(publish),
+        kafka=kafka,
+        source=f"/relais/{NAME}",
+    )
     store.on_appended = relay.wake
 
     def ready() -> Mapping[str, str]:
@@ -54,6 +62,9 @@ def build(settings: Settings) -> Service:
             connection.execute("SELECT 1")
         return {"database": "ok"}
 
+    inbox = Inbox(
+        consumer=NAME, topics=["relais.sessions"], database=database, kafka=kafka, reactions=reactions(statements)
+    )
     api = create_api(
         "Relais: billing",
         service=NAME,
@@ -61,11 +72,10 @@ def build(settings: Settings) -> Service:
         routers=[
             statements_router(database, store, Commands(store), statements),
             lines_router(database, statements),
+            parked_router(NAME, inbox.effects, store, database),
         ],
         ready=ready,
         clock=clock_for(settings.sandbox_clock_file),
-    )
-    inbox = Inbox(
-        consumer=NAME, topics=["relais.sessions"], database=database, kafka=kafka, reactions=reactions(statements)
+        before_metrics=parked_gauges(database),
     )
     return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], close=database.close)

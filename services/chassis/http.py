@@ -78,11 +78,13 @@ def create_api(
     routers: Sequence[APIRouter],
     ready: Callable[[], Mapping[str, str]],
     clock: Clock | None = None,
+    before_metrics: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """The application of ``service``, its ``routers`` below ``/api``.
 
     ``ready`` names what the service needs and how it is: ``{"database": "ok"}``; anything but "ok", or an exception,
-    makes ``/health/ready`` answer 503. Raises ValueError for a route that asks for no role.
+    makes ``/health/ready`` answer 503. ``before_metrics`` sets the gauges that are measured when they are read. Raises
+    ValueError for a route that asks for no role.
     """
     app = FastAPI(
         title=title,
@@ -109,7 +111,7 @@ def create_api(
     for router in (*routers, *_sandbox(app.state.clock)):
         app.include_router(router, prefix="/api")
     _refuse_open_routes(app)
-    _add_operations(app, ready)
+    _add_operations(app, ready, before_metrics)
     return app
 
 
@@ -313,7 +315,7 @@ def _calls(dependant: Any) -> Iterator[object]:
         yield from _calls(needed)
 
 
-def _add_operations(app: FastAPI, ready: Callable[[], Mapping[str, str]]) -> None:
+def _add_operations(app: FastAPI, ready: Callable[[], Mapping[str, str]], before_metrics: Callable[[], None]) -> None:
     """Health, metrics and the page of the API: for machines around the service, without sign-in, outside ``/api``."""
 
     @app.get("/health/live", include_in_schema=False)
@@ -332,6 +334,7 @@ def _add_operations(app: FastAPI, ready: Callable[[], Mapping[str, str]]) -> Non
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
+        before_metrics()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/docs", include_in_schema=False)

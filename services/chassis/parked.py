@@ -5,24 +5,38 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg import Connection
+from psycopg.rows import DictRow
+
 from services.chassis.database import Database
 from services.chassis.effects import Effects, Retried
 
 MAX_LISTED = 200
 
+# By key, and in order within it: the order in which a retry takes them.
 LIST_OPEN = """
 SELECT parked_id, consumer, topic, partition, record_offset, record_key, header_names, header_values, record_value,
     error, attempts, state, parked_at, settled_at, settled_by, reason
 FROM parked
-WHERE state IN ('waiting', 'parked') AND parked_id > %(after)s
-    AND (%(consumer)s::text IS NULL OR consumer = %(consumer)s)
-ORDER BY parked_id LIMIT %(limit)s
+WHERE state IN ('waiting', 'parked')
+    AND (%(key)s::bytea IS NULL OR record_key = %(key)s)
+    AND (
+        %(after)s::bigint IS NULL OR (consumer, topic, record_key, parked_id) > (
+            SELECT consumer, topic, record_key, parked_id FROM parked WHERE parked_id = %(after)s
+        )
+    )
+ORDER BY consumer, topic, record_key, parked_id LIMIT %(limit)s
 """
 
 SHOW = """
 SELECT parked_id, consumer, topic, partition, record_offset, record_key, header_names, header_values, record_value,
     error, attempts, state, parked_at, settled_at, settled_by, reason
 FROM parked WHERE parked_id = %s
+"""
+
+# As a retry of the same key does, so that of the two one comes first.
+LOCK_POSITION = """
+SELECT FROM inbox_positions AS p JOIN parked USING (consumer, topic, partition) WHERE parked_id = %s FOR UPDATE OF p
 """
 
 SKIP = """
@@ -68,14 +82,12 @@ class OpenCount:
 
 
 def list_open(
-    database: Database, *, consumer: str | None = None, after: int = 0, limit: int = MAX_LISTED
+    database: Database, *, key: str | None = None, after: int | None = None, limit: int = MAX_LISTED
 ) -> list[Parked]:
-    """What is set aside and not settled, oldest first; the next page begins after the last ``parked_id``."""
+    """What is set aside and not settled, by key and in order; the next page begins after the last ``parked_id``."""
+    asked = {"key": None if key is None else _raw(key), "after": after, "limit": min(limit, MAX_LISTED + 1)}
     with database.connection() as connection:
-        rows = connection.execute(
-            LIST_OPEN, {"consumer": consumer, "after": after, "limit": min(limit, MAX_LISTED)}
-        ).fetchall()
-    return [_parked(row) for row in rows]
+        return [_parked(row) for row in connection.execute(LIST_OPEN, asked, prepare=False).fetchall()]
 
 
 def show(database: Database, parked_id: int) -> Parked | None:
@@ -93,15 +105,18 @@ def count_open(database: Database) -> list[OpenCount]:
 
 def retry(effects: Effects, parked: Parked, *, by: str) -> Retried:
     """Tries the record's key again, from its first open record on, up to the first that fails."""
-    return effects.retry(parked.topic, parked.key.encode("utf-8", "surrogateescape"), by=by)
+    return effects.retry(parked.topic, _raw(parked.key), by=by)
 
 
-def skip(database: Database, parked_id: int, *, by: str, reason: str) -> bool:
-    """Settles one record without its effect; what stands behind it stays for a retry. False where it is not open."""
+def skip(connection: Connection[DictRow], parked_id: int, *, by: str, reason: str) -> bool:
+    """Settles one record without its effect; what stands behind it stays for a retry. False where it is not open.
+
+    In the caller's transaction, with what tells others of it. Raises ValueError without a reason.
+    """
     if not reason.strip():
         raise ValueError("Skipping an event needs a reason")
-    with database.connection() as connection:
-        return connection.execute(SKIP, (by, reason.strip(), parked_id)).rowcount == 1
+    connection.execute(LOCK_POSITION, (parked_id,))
+    return connection.execute(SKIP, (by, reason.strip(), parked_id)).rowcount == 1
 
 
 def _parked(row: dict[str, Any]) -> Parked:
@@ -130,3 +145,7 @@ def _parked(row: dict[str, Any]) -> Parked:
 
 def _readable(raw: bytes) -> str:
     return bytes(raw).decode("utf-8", "surrogateescape")
+
+
+def _raw(readable: str) -> bytes:
+    return readable.encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Asking the API of a running Relais, for commands that read."""
+"""Asking the API of a running Relais."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,8 +26,18 @@ def api_client(settings: Settings) -> httpx.Client:
 
 def get_or_fail(client: httpx.Client, path: str, parameters: Iterable[tuple[str, str]] = ()) -> Mapping[str, Any]:
     """The JSON at ``path``; ends the command with the problem's own sentence where it is refused."""
+    return _answer_or_fail(client, client.build_request("GET", path, params=list(parameters)))
+
+
+def post_or_fail(client: httpx.Client, path: str, body: object, *, idempotency_key: str) -> Mapping[str, Any]:
+    """The JSON that answers a command; ends ours with the problem's own sentence where it is refused."""
+    headers = {"Idempotency-Key": idempotency_key}
+    return _answer_or_fail(client, client.build_request("POST", path, json=body, headers=headers))
+
+
+def _answer_or_fail(client: httpx.Client, request: httpx.Request) -> Mapping[str, Any]:
     try:
-        answer = client.get(path, params=list(parameters))
+        answer = client.send(request)
     except httpx.TransportError:
         fail(
             f"Relais ne répond pas à {client.base_url} : est-il lancé ?\n"

@@ -20,6 +20,7 @@ COMMANDS = {
     "tail": ("tail", "Follows events and their effects, as they happen."),
     "explain": ("explain", "One event and everything that it caused."),
     "lag": ("lag", "Backlog and lag per service, topic and partition."),
+    "parked": ("parked", "What was set aside: list, show, retry in order, skip with a reason."),
     "clock": ("clock", "The clock of a sandbox (relais up --sandbox)."),
     "doctor": ("doctor", "Checks settings, servers, topics, clock and rights; says what to do."),
 }

@@ -10,6 +10,8 @@ from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.parked_api import PARKED_EVENTS, no_others, parked_gauges, parked_router, with_skips
+from services.chassis.relay import Relay
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.notifier.edges.api import create_router
@@ -25,6 +27,18 @@ def build(settings: Settings) -> Service:
     """Without ``smtp_url`` e-mails are queued and none is sent."""
     url = settings.database_url_for(NAME)
     database = Database(url, application_name=NAME, max_connections=settings.database_max_connections)
+    kafka = KafkaConnection(settings)
+    # Beside what it skips it decides nothing, and keeps the answers to repeated Idempotency-Keys.
+    store = EventStore(database, NAME, PARKED_EVENTS)
+    relay = Relay(
+        service=NAME,
+        database=database,
+        store=store,
+        publish=with_skips(no_others),
+        kafka=kafka,
+        source=f"/relais/{NAME}",
+    )
+    store.on_appended = relay.wake
     renderer = Renderer(settings.zone())
     sender = None
     if settings.smtp_url is not None:
@@ -34,7 +48,7 @@ def build(settings: Settings) -> Service:
         consumer=NAME,
         topics=("relais.transfers", "relais.sessions"),
         database=database,
-        kafka=KafkaConnection(settings),
+        kafka=kafka,
         reactions=reactions(
             mail_domain=parseaddr(settings.mail_from)[1].rpartition("@")[2], support_email=settings.support_email
         ),
@@ -46,19 +60,22 @@ def build(settings: Settings) -> Service:
             connection.execute("SELECT 1")
         return {"database": "ok"}
 
-    # It decides nothing of its own and stores no event: the store is for answers to repeated Idempotency-Keys.
-    commands = Commands(EventStore(database, NAME, {}))
     api = create_api(
         "Relais · notifier",
         service=NAME,
         auth=Authenticator.from_settings(settings),
-        routers=[create_router(database, renderer, commands)],
+        routers=[
+            create_router(database, renderer, Commands(store)),
+            parked_router(NAME, inbox.effects, store, database),
+        ],
         ready=ready,
         clock=clock_for(settings.sandbox_clock_file),
+        before_metrics=parked_gauges(database),
     )
     return Service(
         name=NAME,
         api=api,
+        relay=relay,
         inboxes=(inbox,),
         tasks=(sender.run,) if sender else (),
         close=database.close,

@@ -12,6 +12,7 @@ from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
 from services.chassis.service import Service
 from services.chassis.settings import Settings
@@ -34,9 +35,9 @@ def build(settings: Settings) -> Service:
         application_name=f"relais-{NAME}",
         max_connections=settings.database_max_connections,
     )
-    store = EventStore(database, NAME, EVENT_TYPES)
+    store = EventStore(database, NAME, {**EVENT_TYPES, **PARKED_EVENTS})
     kafka = KafkaConnection(settings)
-    relay = Relay(service=NAME, database=database, store=store, publish=publish, kafka=kafka, source=SOURCE)
+    relay = Relay(service=NAME, database=database, store=store, publish=with_skips(publish), kafka=kafka, source=SOURCE)
     store.on_appended = relay.wake
 
     people = directory.Directory(database)
@@ -53,14 +54,6 @@ def build(settings: Settings) -> Service:
             connection.execute("SELECT 1")
         return {"database": "ok"}
 
-    api = create_api(
-        "Relais: sessions",
-        service=NAME,
-        auth=Authenticator.from_settings(settings),
-        routers=[router],
-        ready=ready,
-        clock=clock,
-    )
     inbox = Inbox(
         consumer=NAME,
         topics=[own_events.TOPIC, foreign_events.TOPIC],
@@ -72,5 +65,14 @@ def build(settings: Settings) -> Service:
             foreign_events.StudentTransferred.ce_type: (on_student_transferred(store, clock),),
         },
         after_commit=relay.wake,
+    )
+    api = create_api(
+        "Relais: sessions",
+        service=NAME,
+        auth=Authenticator.from_settings(settings),
+        routers=[router, parked_router(NAME, inbox.effects, store, database)],
+        ready=ready,
+        clock=clock,
+        before_metrics=parked_gauges(database),
     )
     return Service(NAME, api=api, relay=relay, inboxes=[inbox], close=database.close)

@@ -7,13 +7,17 @@ from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
 from services.chassis.database import Database
 from services.chassis.effects import Reaction
+from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.parked_api import PARKED_EVENTS, no_others, parked_gauges, parked_router, with_skips
+from services.chassis.relay import Relay
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.support.edges.api import audit_router
 from services.support.edges.other_services import OtherServicesOverHttp
+from services.support.edges.parked import ParkedOverHttp, all_parked_router
 from services.support.reactions.on_any_event import on_any_event
 
 NAME = "support"
@@ -31,7 +35,19 @@ def build(settings: Settings) -> Service:
         application_name=f"relais-{NAME}",
         max_connections=settings.database_max_connections,
     )
-    others = OtherServicesOverHttp(settings)
+    kafka = KafkaConnection(settings)
+    store = EventStore(database, NAME, PARKED_EVENTS)
+    relay = Relay(
+        service=NAME,
+        database=database,
+        store=store,
+        publish=with_skips(no_others),
+        kafka=kafka,
+        source=f"/relais/{NAME}",
+    )
+    store.on_appended = relay.wake
+    inbox = Inbox(consumer=NAME, topics=TOPICS, database=database, kafka=kafka, reactions=reactions())
+    others, parked_elsewhere = OtherServicesOverHttp(settings), ParkedOverHttp(settings)
 
     def ready() -> Mapping[str, str]:
         with database.connection() as connection:
@@ -40,17 +56,20 @@ def build(settings: Settings) -> Service:
 
     def close() -> None:
         others.close()
+        parked_elsewhere.close()
         database.close()
 
     api = create_api(
         "Relais: support",
         service=NAME,
         auth=Authenticator.from_settings(settings),
-        routers=[audit_router(database, others)],
+        routers=[
+            audit_router(database, others),
+            all_parked_router(parked_elsewhere),
+            parked_router(NAME, inbox.effects, store, database),
+        ],
         ready=ready,
         clock=clock_for(settings.sandbox_clock_file),
+        before_metrics=parked_gauges(database),
     )
-    inbox = Inbox(
-        consumer=NAME, topics=TOPICS, database=database, kafka=KafkaConnection(settings), reactions=reactions()
-    )
-    return Service(name=NAME, api=api, inboxes=[inbox], close=close)
+    return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], close=close)

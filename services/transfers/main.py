@@ -12,6 +12,7 @@ from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
 from services.chassis.service import Service
 from services.chassis.settings import Settings
@@ -41,9 +42,14 @@ def build(settings: Settings) -> Service:
         max_connections=settings.database_max_connections,
     )
     kafka = KafkaConnection(settings)
-    store = EventStore(database, "transfers", EVENT_TYPES)
+    store = EventStore(database, "transfers", {**EVENT_TYPES, **PARKED_EVENTS})
     relay = Relay(
-        service="transfers", database=database, store=store, publish=publish, kafka=kafka, source="/relais/transfers"
+        service="transfers",
+        database=database,
+        store=store,
+        publish=with_skips(publish),
+        kafka=kafka,
+        source="/relais/transfers",
     )
     store.on_appended = relay.wake
     inbox = Inbox(
@@ -71,9 +77,10 @@ def build(settings: Settings) -> Service:
         "Relais: transfers",
         service="transfers",
         auth=Authenticator.from_settings(settings),
-        routers=routers(office, clock),
+        routers=[*routers(office, clock), parked_router("transfers", inbox.effects, store, database)],
         ready=ready,
         clock=clock,
+        before_metrics=parked_gauges(database),
     )
     return Service(
         "transfers", api=api, relay=relay, inboxes=[inbox], tasks=[Reminders(office, clock).run], close=close

@@ -181,7 +181,7 @@ def test_poison_is_parked_with_its_key_and_the_others_go_on(
             await send(kafka, topic, records([event(poisoned.subject, 7, UUID(poisoned.key))]))
             await eventually(lambda: len(parked.list_open(billing)) == 6)
 
-            set_aside = parked.list_open(billing, consumer="billing")
+            set_aside = parked.list_open(billing)
             assert [one.key for one in set_aside] == [poisoned.key] * 6
             assert "DivisionByZero" in set_aside[0].error
             assert set_aside[0].attempts == 3
@@ -223,10 +223,11 @@ def test_a_parked_event_is_skipped_only_with_a_reason(
             await send(kafka, topic, records(events))
             await eventually(lambda: len(parked.list_open(billing)) == 3)
             first = parked.list_open(billing)[0]
-            with pytest.raises(ValueError, match="reason"):
-                parked.skip(billing, first.parked_id, by="support:zoe@example.org", reason=" ")
-            assert parked.skip(billing, first.parked_id, by="support:zoe@example.org", reason="a test")
-            assert not parked.skip(billing, first.parked_id, by="support:zoe@example.org", reason="twice")
+            with billing.transaction() as connection:
+                with pytest.raises(ValueError, match="reason"):
+                    parked.skip(connection, first.parked_id, by="support:zoe@example.org", reason=" ")
+                assert parked.skip(connection, first.parked_id, by="support:zoe@example.org", reason="a test")
+                assert not parked.skip(connection, first.parked_id, by="support:zoe@example.org", reason="twice")
             assert parked.retry(inbox.effects, first, by="support:zoe@example.org").open_count == 0
         assert effects_in(billing) == {events[0].key: [(events[0].subject, 2), (events[0].subject, 3)]}
         skipped = parked.show(billing, first.parked_id)

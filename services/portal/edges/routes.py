@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+API_SERVICES: Final = ("sessions", "transfers", "billing", "attendance", "notifier", "support")
+
 OWNERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern), service)
     for pattern, service in (
@@ -18,11 +20,12 @@ OWNERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"/api/sessions(?:/|$)", "sessions"),
         (r"/api/emails(?:/|$)", "notifier"),
         (r"/api/audit(?:/|$)", "support"),
+        *((rf"/api/parked/{service}(?:/|$)", service) for service in API_SERVICES),
+        (r"/api/parked(?:/|$)", "support"),
         (r"/api/sandbox(?:/|$)", "support"),
         (r"/mail(?:/|$)", "mail"),
     )
 )
-API_SERVICES: Final = ("sessions", "transfers", "billing", "attendance", "notifier", "support")
 
 
 def owner_of(path: str) -> str | None:

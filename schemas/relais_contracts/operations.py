@@ -1,0 +1,31 @@
+"""Events of every service, on the topic `relais.operations`: what support decides about the events themselves."""
+
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from relais_contracts.contract import Contract, Instant, optional, required
+
+TOPIC = "relais.operations"
+
+
+class EventSkipped(Contract):
+    """Support settled an event that a service had set aside, without its effect there."""
+
+    ce_type: ClassVar[str] = "relais.operations.EventSkipped.v1"
+    topic: ClassVar[str] = TOPIC
+    key_field: ClassVar[str] = "service"
+
+    service: str = required("The service that had set it aside.")
+    parked_id: Annotated[int, Field(ge=1)] = required("Its number there.")
+    read_from: str = required("The topic from which it was read.")
+    partition: Annotated[int, Field(ge=0)] = required("The partition.")
+    offset: Annotated[int, Field(ge=0)] = required("The offset.")
+    event_id: UUID | None = optional("The event, where it says which it is.")
+    event_type: str | None = optional("Its type, where it says which it is.")
+    reason: str = required("Why, in support's own words.", personal=True)
+    skipped_at: Instant = required("When.")
+
+
+EVENTS: tuple[type[Contract], ...] = (EventSkipped,)
