@@ -47,6 +47,7 @@ def test_fields_that_hold_personal_data_are_marked() -> None:
     accounts = ("MentorRegistered", "MentorUpdated", "StudentEnrolled", "StudentUpdated")
     assert marked == {
         *((account, field) for account in accounts for field in ("email", "name")),
+        ("EventSkipped", "reason"),
         ("HelpRequested", "message"),
         ("SessionCancelled", "note"),
         ("SessionCorrected", "note"),
