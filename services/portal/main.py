@@ -16,7 +16,17 @@ from services.portal.edges.routes import API_SERVICES, Upstreams
 from services.portal.edges.session_cookie import SessionCookies
 from services.portal.edges.settings import session_key
 from services.portal.edges.visit import Portal
-from services.portal.pages import continuity, home, sessions, statements, students, support
+from services.portal.pages import (
+    absence_students,
+    absences,
+    account,
+    continuity,
+    home,
+    sessions,
+    statements,
+    students,
+    support,
+)
 
 ROUTERS = (
     home.router,
@@ -25,6 +35,9 @@ ROUTERS = (
     docs.router,
     sessions.router,
     students.router,
+    absences.router,
+    absence_students.router,
+    account.router,
     statements.router,
     support.router,
     continuity.router,

@@ -2,13 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request, sync_playwright
 
+from services.portal.edges.language import Code, read_catalogue
 from tests.conftest import ROOT, RunningRelais
 from tests.journeys.school import School
 
@@ -22,6 +24,33 @@ FLAGS = (
     "--no-first-run",
 )
 TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True)
+class Way:
+    """How somebody comes: on what, in which language, with scripts or without. Each journey is walked in both WAYS."""
+
+    name: str
+    language: Code
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def say(self, french: str, **values: object) -> str:
+        """A text of the pages in this way's language."""
+        said = read_catalogue(self.language).gettext(french)
+        return said % values if values else said
+
+
+WAYS = (
+    Way("desktop-fr", "fr"),
+    Way("phone-en-without-script", "en", {"viewport": {"width": 390, "height": 844}, "java_script_enabled": False}),
+)
+PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+
+
+@pytest.fixture(params=WAYS, ids=lambda way: way.name)
+def way(request: pytest.FixtureRequest) -> Way:
+    chosen: Way = request.param
+    return chosen
 
 
 def chromium_path(playwright: Playwright) -> str:
@@ -80,6 +109,9 @@ class Visitor:
         self.page.locator("button.card", has_text=name).click()
         self.page.wait_for_url(lambda url: "/connexion" not in url)
 
+    def speak(self, language: Code) -> None:
+        self.context.add_cookies([{"name": "relais_language", "value": language, "url": self._url}])
+
     def weight_bytes(self) -> int:
         """All that the page loaded, as it came over the wire."""
         weight: int = self.page.evaluate(
@@ -107,6 +139,13 @@ class Visitors:
     def __call__(self, **options: Any) -> Visitor:
         visitor = Visitor(self._browser, self._url, **options)
         self._open.append(visitor)
+        return visitor
+
+    def come(self, way: Way, name: str, *, student: bool = False) -> Visitor:
+        """Somebody who is signed in, the way that is asked for."""
+        visitor = self(**way.options)
+        visitor.speak(way.language)
+        visitor.sign_in(name, student=student)
         return visitor
 
     def leave(self) -> list[str]:

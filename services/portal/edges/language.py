@@ -88,6 +88,10 @@ class Language:
     def say_many(self, one: str, many: str, n: int, **values: object) -> str:
         return self.translations.ngettext(one, many, n) % {"num": self.number(n), **values}
 
+    def typeset(self, sentence: str) -> str:
+        """A sentence of a service, with the spaces that its language asks for."""
+        return french_spaces(sentence) if self.code == "fr" else sentence
+
     # Instants are UTC; a person reads them in the zone of what they belong to.
 
     def local(self, instant: datetime, zone: str | None = None) -> datetime:
@@ -130,8 +134,21 @@ class Language:
             return f"{minutes}{_NBSP}min"
         return f"{hours}{_NBSP}h" + (f"{_NBSP}{rest:02d}" if rest else "")
 
+    def full_date(self, day: date) -> str:
+        """jeudi 3 décembre 2026"""
+        return format_date(day, "full", locale=self.locale)
+
+    def days(self, first: date, last: date) -> tuple[str, str]:
+        """Two days, the first without what both have in common: jeudi 3, dimanche 13 décembre 2026."""
+        shape = "EEEE d MMMM y" if first.year != last.year else "EEEE d MMMM" if first.month != last.month else "EEEE d"
+        return format_date(first, shape, locale=self.locale), self.full_date(last)
+
     def date(self, day: date) -> str:
         return format_date(day, "long", locale=self.locale)
+
+    def weekday(self, number: int) -> str:
+        """1 → lundi"""
+        return format_date(date(2024, 1, number), "EEEE", locale=self.locale)
 
     def month(self, month: str) -> str:
         """2026-11 → novembre 2026"""

@@ -51,6 +51,7 @@ def environment(language: Language) -> Environment:
         week=language.week,
         date=language.date,
         percent=language.percent,
+        typeset=language.typeset,
     )
     return env
 

@@ -1,10 +1,10 @@
 """What the portal reads from the services' answers. Unknown fields are passed over, so a service may add some."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Any, Literal
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Shape(BaseModel):
@@ -33,6 +33,8 @@ class Student(Shape):
     mentor_id: str | None = None
     mentor_name: str | None = None
     returns_to_mentor_id: str | None = None
+    returns_to_mentor_name: str | None = None
+    absence_id: str | None = None
     expected_return_on: date | None = None
     version: int = 0
     language: str = "fr"
@@ -51,7 +53,23 @@ class Session(Shape):
     recoverable: bool | None = None
     cause: str | None = None
     note: str | None = None
+    makes_up_for: str | None = None
+    made_up_by: str | None = None
     version: int = 0
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.starts_at + timedelta(minutes=self.duration_minutes)
+
+    @property
+    def no_show_from(self) -> datetime:
+        """From here on the student counts as absent: a third of the duration, not rounded (S5)."""
+        return self.starts_at + timedelta(minutes=self.duration_minutes) / 3
+
+    @property
+    def to_make_up(self) -> bool:
+        """Cancelled, recoverable, and nothing planned in its place yet."""
+        return self.status == "cancelled" and self.recoverable is True and self.made_up_by is None
 
 
 class ReasonEffects(Shape):
@@ -184,6 +202,79 @@ class Comment(Shape):
     leave_from: date | None = None
     return_on: date | None = None
     about_the_student: str | None = None
+
+
+def _day_or_instant(value: str) -> date | datetime:
+    return date.fromisoformat(value) if len(value) == len("2026-11-03") else datetime.fromisoformat(value)
+
+
+DayOrInstant = Annotated[date | datetime, BeforeValidator(_day_or_instant)]
+
+
+class AbsentStudent(Shape):
+    """What an absence asks for one student. ``why`` says the rule in words; ``mentor_id`` accompanies them now."""
+
+    student_id: str
+    name: str
+    funding: str = ""
+    training_day: str | None = None
+    sessions_missed: int = 0
+    sessions_left: int = 0
+    advice: Literal["keep", "transfer"]
+    why: str = ""
+    may_keep: bool = False
+    consent: str = "not_asked"
+    done: bool = False
+    mentor_id: str
+    to_return: bool = False
+
+
+class Step(Shape):
+    item: str
+    done: bool
+
+
+class HelpRequest(Shape):
+    message: str | None = None
+    requested_at: datetime
+
+
+class AbsenceItem(Shape):
+    """``starts`` and ``ends`` are two days, the last one included, or two instants."""
+
+    absence_id: str
+    mentor_id: str
+    starts: DayOrInstant = Field(validation_alias="from")
+    ends: DayOrInstant = Field(validation_alias="to")
+    return_on: date
+    ended_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def whole_days(self) -> bool:
+        return not isinstance(self.starts, datetime)
+
+
+class Absence(AbsenceItem):
+    status: Literal["planned", "ongoing", "returning", "ended"]
+    help_deadline_at: datetime
+    help_due: bool = False
+    checklist: Sequence[Step] = ()
+    students: Sequence[AbsentStudent] = ()
+    help_requests: Sequence[HelpRequest] = ()
+
+    @property
+    def waiting(self) -> Sequence[AbsentStudent]:
+        """For whom nothing is settled yet."""
+        return [student for student in self.students if not student.done]
+
+    @property
+    def away(self) -> Sequence[AbsentStudent]:
+        """Who is with a replacement and is to come back."""
+        return [student for student in self.students if student.to_return]
+
+    def did(self, item: str) -> bool:
+        return any(step.done for step in self.checklist if step.item == item)
 
 
 class Event(Shape):

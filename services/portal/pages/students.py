@@ -1,16 +1,16 @@
 """A student's dashboard, for mentors and the school's teams: sessions, information, comments, attendance."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.portal.edges.api_client import Apis, Problem, or_problem, path
-from services.portal.edges.shapes import Attendance, Comment, Diagnosis, Session, Student
+from services.portal.edges.shapes import Attendance, Comment, Session
 from services.portal.edges.visit import MentorOrSupport, MentorVisit, StaffVisit, StudentVisit, Visit
-from services.portal.pages import attendance_file, calendar, people
+from services.portal.pages import attendance_file, calendar, people, transfer
 
 router = APIRouter()
 
@@ -56,29 +56,17 @@ async def information(visit: StaffVisit, student_id: str, fait: str = "", de: st
 async def check_transfer(visit: MentorOrSupport, student_id: str) -> Response:
     """The four diagnoses (T18), before anything is done. Nothing is written, so the answer is the page itself."""
     form = await visit.form()
-    email = form.get("mentor_email", "")
-    try:
-        diagnoses = await _diagnoses(visit.apis, student_id, email, form.get("once", ""))
-    except Problem as problem:
-        return await _information_page(visit, student_id, email=email, problem=problem)
-    return await _information_page(visit, student_id, email=email, diagnoses=diagnoses)
+    return await _information_page(visit, student_id, entered=await transfer.checked(visit, student_id, form))
 
 
 @router.post("/etudiants/{student_id}/transfert")
-async def transfer(visit: MentorOrSupport, student_id: str) -> Response:
+async def transfer_student(visit: MentorOrSupport, student_id: str) -> Response:
     """At once (T3), to the mentor with this exact e-mail (T11)."""
     form = await visit.form()
-    email = form.get("mentor_email", "")
-    before = await people.student(visit.apis, student_id)
-    try:
-        done = await visit.apis.post(
-            path("students", student_id, "transfer"), {"mentor_email": email}, idempotency_key=form.get("once", "")
-        )
-    except Problem as problem:
-        diagnoses = _as_diagnoses(problem.errors)
-        return await _information_page(visit, student_id, email=email, diagnoses=diagnoses, problem=problem)
-    await _wait_for_new_mentor(visit, student_id, before)
-    version = done.get("version", 1)
+    result = await transfer.transferred(visit, student_id, form)
+    if isinstance(result, transfer.TransferForm):
+        return await _information_page(visit, student_id, entered=result)
+    before, version = result
     return visit.redirect(
         f"/etudiants/{student_id}/informations?version={version}&fait=transfere&de={before.mentor_id or ''}"
     )
@@ -153,24 +141,20 @@ async def _information_page(
     visit: Visit,
     student_id: str,
     *,
-    email: str = "",
-    diagnoses: Sequence[Diagnosis] = (),
-    problem: Problem | None = None,
+    entered: transfer.TransferForm | None = None,
     done: str = "",
     from_mentor_id: str = "",
 ) -> Response:
     student = await people.student(visit.apis, student_id)
     known = await people.people(visit.apis, mentors=[student.mentor_id, from_mentor_id])
+    entered = entered or transfer.TransferForm()
     return visit.page(
         "student_information.html",
-        status=problem.status if problem else 200,
+        status=entered.status,
         student=student,
         tab="information",
         people=known,
-        email=email,
-        diagnoses=diagnoses,
-        all_passed=bool(diagnoses) and all(diagnosis.passed for diagnosis in diagnoses),
-        problem=problem,
+        entered=entered,
         done=done,
         from_mentor_id=from_mentor_id,
     )
@@ -195,23 +179,3 @@ async def _comments_page(
         problem=problem,
         done=done,
     )
-
-
-async def _diagnoses(apis: Apis, student_id: str, email: str, key: str) -> list[Diagnosis]:
-    answer = await apis.post(
-        path("students", student_id, "transfer", "check"), {"mentor_email": email}, idempotency_key=key
-    )
-    listed = answer if isinstance(answer, list) else answer.get("diagnoses") or answer.get("items") or ()
-    return _as_diagnoses(listed)
-
-
-def _as_diagnoses(found: Sequence[Mapping[str, Any]]) -> list[Diagnosis]:
-    return [Diagnosis.model_validate(item) for item in found if "passed" in item]
-
-
-async def _wait_for_new_mentor(visit: Visit, student_id: str, before: Student) -> None:
-    """The page that follows must not show the mentor of a moment ago; it waits at most a second."""
-    for _ in range(20):
-        if (await people.student(visit.apis, student_id)).mentor_id != before.mentor_id:
-            return
-        await asyncio.sleep(0.05)

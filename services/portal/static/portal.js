@@ -16,11 +16,29 @@ document.querySelectorAll("form[data-auto]").forEach((form) => {
   form.addEventListener("change", () => form.requestSubmit());
 });
 
-// A reason that opens later opens by itself: the page is asked for again when its time has come, by the server's clock.
-const opening = [...document.querySelectorAll("[data-opens-in-ms]")].map((one) => Number(one.dataset.opensInMs));
-const first = Math.min(...opening.filter((wait) => wait > 0));
-if (first < 6 * 3600 * 1000) {
-  setTimeout(() => document.querySelector("input[name=reason]:checked") || location.reload(), first + 500);
+// Counts down by the server's clock: it said how long it would be when the page was made. At the end, the page is asked
+// for again, unless somebody is in the middle of something.
+const countdowns = [...document.querySelectorAll("[data-until-ms]")].map((one) => ({ one, end: Number(one.dataset.untilMs) }));
+const day = document.documentElement.lang === "fr" ? "j" : "d";
+const spoken = (ms) => {
+  const s = Math.ceil(ms / 1000), d = Math.floor(s / 86400), h = Math.floor(s / 3600) % 24, m = Math.floor(s / 60) % 60, pad = (n) => String(n).padStart(2, "0");
+  return d ? `${d} ${day} ${h} h` : h ? `${h} h ${pad(m)} min` : m ? `${m} min ${pad(s % 60)} s` : `${s} s`;
+};
+if (countdowns.length) {
+  const busy = () => document.querySelector("input[name=reason]:checked, textarea:focus, input:focus, details[open] form");
+  const tick = () => {
+    for (const item of countdowns) {
+      const left = item.end - performance.now();
+      if (left > 0) item.one.textContent = item.one.dataset.say.replace("{}", spoken(left));
+      else if (item.end > 0 && !item.over) {
+        item.over = true;
+        item.one.textContent = item.one.dataset.over;
+        if (!busy()) return setTimeout(() => location.reload(), 300);
+      }
+    }
+    setTimeout(tick, 1000 - (performance.now() % 1000));
+  };
+  tick();
 }
 
 // What a command caused appears as it happens.

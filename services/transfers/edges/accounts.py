@@ -210,9 +210,18 @@ def _mentor(work: Work, mentor_id: UUID) -> MentorAnswer:
 
 def _student(work: Work, student_id: UUID) -> StudentAnswer:
     student = work.enrolled(student_id)
-    mentor = work.mentor(student.mentor_id)
-    name = mentor.profile.name if isinstance(mentor, Registered) else None
-    return StudentAnswer.of(student_id, student, work.version(student_id), mentor_name=name)
+    return StudentAnswer.of(
+        student_id,
+        student,
+        work.version(student_id),
+        mentor_name=_mentor_name(work, student.mentor_id),
+        returns_to_mentor_name=_mentor_name(work, student.lenders[-1]) if student.lenders else None,
+    )
+
+
+def _mentor_name(work: Work, mentor_id: UUID) -> str | None:
+    mentor = work.mentor(mentor_id)
+    return mentor.profile.name if isinstance(mentor, Registered) else None
 
 
 def _with_etag(response: Response, answer: Account) -> Account:

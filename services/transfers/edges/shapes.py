@@ -252,14 +252,27 @@ class StudentItem(Answer):
 
 
 class StudentAnswer(StudentItem):
-    """`returns_to_mentor_id`: the mentor who handed the student over and is to come back, on `expected_return_on`."""
+    """`returns_to_mentor_id`: the mentor who handed the student over and is to come back, on `expected_return_on`.
+
+    `absence_id`: the absence for which they did.
+    """
 
     mentor_name: str | None = None
     returns_to_mentor_id: UUID | None = None
+    returns_to_mentor_name: str | None = None
     expected_return_on: date | None = None
+    absence_id: UUID | None = None
 
     @classmethod
-    def of(cls, student_id: UUID, student: Enrolled, version: int, *, mentor_name: str | None = None) -> Self:
+    def of(
+        cls,
+        student_id: UUID,
+        student: Enrolled,
+        version: int,
+        *,
+        mentor_name: str | None = None,
+        returns_to_mentor_name: str | None = None,
+    ) -> Self:
         profile = student.profile
         return cls(
             student_id=student_id,
@@ -275,7 +288,9 @@ class StudentAnswer(StudentItem):
             version=version,
             mentor_name=mentor_name,
             returns_to_mentor_id=student.lenders[-1] if student.lenders else None,
+            returns_to_mentor_name=returns_to_mentor_name,
             expected_return_on=student.transfers[-1].expected_return_on if student.lenders else None,
+            absence_id=student.transfers[-1].absence_id if student.lenders else None,
         )
 
 
