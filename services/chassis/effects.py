@@ -1,15 +1,17 @@
-"""What an inbox does in the database: one batch of records, one transaction, each event's effect once.
+"""What an inbox does with one batch of records in one transaction: each event's effect once, in order.
 
-The transaction moves the position (``inbox_positions``) from where we know it to be, so that a consumer which was
-replaced without noticing fails as a whole; drops the doubles that a relay may have made (``inbox_versions``); and runs
-the reactions in order. What fails for itself is parked with everything later of its key.
+The transaction moves the position from where we know it to be, so that a consumer which was replaced without noticing
+fails as a whole; drops the doubles that a relay may have made; and runs the reactions in order. What fails for itself
+is parked with everything later of its key. Here stands what is decided; the SQL is in effects_rows.py, and
+the simulation (tests/simulation) brings rows of its own.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -18,7 +20,6 @@ from psycopg.errors import QueryCanceled
 from psycopg.rows import DictRow
 
 from relais_contracts import CloudEvent, Header, Malformed, UnknownType
-from services.chassis.database import Database
 from services.chassis.telemetry import log_context
 
 log = logging.getLogger(__name__)
@@ -29,98 +30,11 @@ Reaction = Callable[[Connection[DictRow], CloudEvent], None]
 Held = Literal["waiting", "parked"]
 
 ATTEMPTS = 3
-WAITING_PATIENCE_S = 600
 RETRY_LIMIT = 500
-WAITING_KEYS_LIMIT = 100
 MAX_ERROR_CHARS = 2_000
 HELD_BACK = "held back: an earlier event of the same key is set aside"
 
 HANDLED = Counter("relais_inbox_events_total", "Events by what became of them.", ("consumer", "outcome"))
-
-ENSURE_POSITIONS = """
-INSERT INTO inbox_positions (consumer, topic, partition)
-SELECT %(consumer)s, %(topic)s, partition FROM unnest(%(partitions)s::integer[]) AS asked (partition)
-ON CONFLICT DO NOTHING
-"""
-
-POSITIONS = """
-SELECT partition, next_offset FROM inbox_positions
-WHERE consumer = %(consumer)s AND topic = %(topic)s AND partition = ANY(%(partitions)s::integer[])
-"""
-
-MOVE_POSITIONS = """
-UPDATE inbox_positions AS p SET next_offset = moved.next_offset, moved_at = now()
-FROM unnest(%(partitions)s::integer[], %(expected)s::bigint[], %(next)s::bigint[])
-    AS moved (partition, expected_offset, next_offset)
-WHERE p.consumer = %(consumer)s AND p.topic = %(topic)s
-    AND p.partition = moved.partition AND p.next_offset = moved.expected_offset
-RETURNING EXISTS (
-    SELECT FROM parked
-    WHERE parked.consumer = %(consumer)s AND parked.topic = %(topic)s AND state IN ('waiting', 'parked')
-) AS has_parked
-"""
-
-NOTE_VERSIONS = """
-INSERT INTO inbox_versions AS known (consumer, aggregate_id, version)
-SELECT %(consumer)s, aggregate_id, version
-FROM unnest(%(aggregate_ids)s::uuid[], %(versions)s::bigint[]) AS seen (aggregate_id, version)
-ON CONFLICT (consumer, aggregate_id) DO UPDATE SET version = greatest(known.version, excluded.version)
-RETURNING aggregate_id, coalesce(old.version, 0) AS version
-"""
-
-HELD_KEYS = """
-SELECT DISTINCT ON (record_key) record_key, state FROM parked
-WHERE consumer = %(consumer)s AND topic = %(topic)s AND state IN ('waiting', 'parked')
-    AND record_key = ANY(%(keys)s::bytea[])
-ORDER BY record_key, parked_id
-"""
-
-PARK = """
-INSERT INTO parked (consumer, topic, partition, record_offset, record_key, header_names, header_values, record_value,
-    error, attempts, state)
-VALUES (%(consumer)s, %(topic)s, %(partition)s, %(offset)s, %(key)s, %(header_names)s, %(header_values)s::bytea[],
-    %(value)s, %(error)s, %(attempts)s, %(state)s)
-ON CONFLICT (consumer, topic, partition, record_offset) DO NOTHING
-"""
-
-WAITING_KEYS = """
-SELECT topic, record_key FROM parked WHERE consumer = %s AND state = 'waiting'
-GROUP BY topic, record_key ORDER BY min(parked_id) LIMIT %s
-"""
-
-# The position's row is what keeps the inbox and a retry of the same key apart.
-LOCK_POSITIONS = """
-SELECT next_offset FROM inbox_positions AS p
-WHERE consumer = %(consumer)s AND topic = %(topic)s AND EXISTS (
-    SELECT FROM parked WHERE parked.consumer = p.consumer AND parked.topic = p.topic AND parked.partition = p.partition
-        AND record_key = %(key)s AND state IN ('waiting', 'parked')
-)
-ORDER BY partition FOR UPDATE
-"""
-
-OPEN_OF_KEY = """
-SELECT parked_id, topic, partition, record_offset, record_key, header_names, header_values, record_value,
-    parked_at < now() - make_interval(secs => %(patience_s)s) AS is_overdue
-FROM parked
-WHERE consumer = %(consumer)s AND topic = %(topic)s AND record_key = %(key)s AND state IN ('waiting', 'parked')
-ORDER BY parked_id LIMIT %(limit)s
-"""
-
-COUNT_OPEN_OF_KEY = """
-SELECT count(*) AS open_count FROM parked
-WHERE consumer = %(consumer)s AND topic = %(topic)s AND record_key = %(key)s AND state IN ('waiting', 'parked')
-"""
-
-SETTLE_RETRIED = """
-UPDATE parked SET state = 'retried', settled_at = now(), settled_by = %s, attempts = attempts + 1 WHERE parked_id = %s
-"""
-
-NOTE_FAILURE = "UPDATE parked SET error = %s, attempts = attempts + 1 WHERE parked_id = %s"
-
-STOP_WAITING = """
-UPDATE parked SET state = 'parked'
-WHERE consumer = %(consumer)s AND topic = %(topic)s AND record_key = %(key)s AND state = 'waiting'
-"""
 
 
 class NotYet(Exception):
@@ -159,6 +73,15 @@ class StoredRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRecord:
+    """A record that is set aside; overdue where it has waited for longer than anything should."""
+
+    parked_id: int
+    record: StoredRecord
+    is_overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Read:
     """A record that concerns this consumer: its event, or what is wrong with it."""
 
@@ -180,6 +103,63 @@ class Retried:
     error: str | None
 
 
+class Transaction(Protocol):
+    """What one transaction reads and writes; all of it holds, or nothing."""
+
+    @property
+    def connection(self) -> Connection[DictRow]:
+        """Where reactions write."""
+
+    def savepoint(self) -> AbstractContextManager[object]:
+        """Undoes what is done inside where that raises."""
+
+    def move_positions(self, topic: str, moves: Mapping[int, tuple[int, int]]) -> tuple[int, bool]:
+        """By partition, from where we know the position to be to where it is to go.
+
+        Gives how many stood where they were said to, and whether the topic has anything set aside.
+        """
+
+    def note_versions(self, newest: Mapping[UUID, int]) -> dict[UUID, int]:
+        """Notes the newest version of each aggregate, and gives the one known before; 0 where there was none."""
+
+    def held_keys(self, topic: str, keys: Sequence[bytes]) -> dict[bytes, Held]:
+        """Which of the keys have something set aside, and in which state its first record is."""
+
+    def park(self, record: Record, state: Held, error: str, attempts: int) -> None:
+        """Sets a record aside."""
+
+    def lock_key(self, topic: str, key: bytes) -> None:
+        """Keeps the inbox, and other retries, away from the key until the end of the transaction."""
+
+    def open_of_key(self, topic: str, key: bytes, limit: int) -> list[OpenRecord]:
+        """What is set aside of a key, in order."""
+
+    def count_open(self, topic: str, key: bytes) -> int:
+        """How much that is."""
+
+    def settle(self, parked_id: int, by: str) -> None:
+        """It has taken effect."""
+
+    def note_failure(self, parked_id: int, error: str) -> None:
+        """It has failed again."""
+
+    def stop_waiting(self, topic: str, key: bytes) -> None:
+        """From now on a person decides about what waits."""
+
+
+class Rows(Protocol):
+    """The rows of one consumer, in the database of its service."""
+
+    def positions(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """The next offset of each partition; 0 where nothing was read yet."""
+
+    def waiting_keys(self) -> list[tuple[str, bytes]]:
+        """Topic and key of what waits, oldest first."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Committed at the end, rolled back on an exception."""
+
+
 Batch = Mapping[int, Sequence[Record]]
 """Records of one topic by partition, in the order of their offsets."""
 
@@ -196,27 +176,15 @@ class Effects:
         self,
         *,
         consumer: str,
-        database: Database,
+        rows: Rows,
         reactions: Mapping[str, Sequence[Reaction]],
-        before_writes: Callable[[Connection[DictRow]], None] | None = None,
         after_commit: Callable[[], None] | None = None,
     ) -> None:
         self.consumer = consumer
-        self._database = database
+        self.rows = rows
         self._reactions = reactions
         self._types = {ce_type.encode() for ce_type in reactions}
-        self._before_writes = before_writes
         self._after_commit = after_commit
-
-    def positions(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-        """The next offset of each partition; 0 where nothing was read yet."""
-        asked = {"consumer": self.consumer, "topic": topic, "partitions": sorted(partitions)}
-        with self._database.connection() as connection:
-            rows = connection.execute(POSITIONS, asked).fetchall()
-            if len(rows) < len(asked["partitions"]):
-                connection.execute(ENSURE_POSITIONS, asked)
-                rows = connection.execute(POSITIONS, asked).fetchall()
-        return {row["partition"]: row["next_offset"] for row in rows}
 
     def apply(self, topic: str, batch: Batch, expected: Mapping[int, int]) -> None:
         """The whole batch, or nothing of it: raises what a reaction raises, Malformed, PositionMoved."""
@@ -224,15 +192,15 @@ class Effects:
         for read in reads:
             if read.problem is not None:
                 raise Malformed(read.problem)
-        with self._database.transaction() as connection:
-            has_parked = self._begin(connection, topic, batch, expected)
-            fresh = self._without_doubles(connection, reads)
-            held = self._held_keys(connection, topic, fresh) if has_parked else {}
+        with self.rows.transaction() as transaction:
+            has_parked = _move(transaction, topic, batch, expected)
+            fresh = _without_doubles(transaction, reads)
+            held = transaction.held_keys(topic, _keys(fresh)) if has_parked else {}
             for read in fresh:
                 if (state := held.get(read.key)) is not None:
-                    self._park(connection, read, state, HELD_BACK, attempts=0)
+                    self._park(transaction, read, state, HELD_BACK, attempts=0)
                 else:
-                    self._react(connection, read)
+                    self._react(transaction, read)
         self._committed(len(fresh), len(reads) - len(fresh))
 
     def apply_one_by_one(self, topic: str, batch: Batch, expected: Mapping[int, int]) -> bool:
@@ -243,60 +211,48 @@ class Effects:
         """
         reads = self._read(batch)
         parked_count = 0
-        with self._database.transaction() as connection:
-            self._begin(connection, topic, batch, expected)
-            fresh = self._without_doubles(connection, reads)
-            held = self._held_keys(connection, topic, fresh)
+        with self.rows.transaction() as transaction:
+            _move(transaction, topic, batch, expected)
+            fresh = _without_doubles(transaction, reads)
+            held = transaction.held_keys(topic, _keys(fresh))
             for read in fresh:
                 state = held.get(read.key)
                 if state is not None:
-                    self._park(connection, read, state, HELD_BACK, attempts=0)
+                    self._park(transaction, read, state, HELD_BACK, attempts=0)
                     parked_count += 1
-                elif (failure := self._try(connection, read)) is not None:
+                elif (failure := self._try(transaction, read)) is not None:
                     state, error = failure
                     held[read.key] = state
-                    self._park(connection, read, state, error, attempts=ATTEMPTS)
+                    self._park(transaction, read, state, error, attempts=ATTEMPTS)
                     parked_count += 1
         self._committed(len(fresh) - parked_count, len(reads) - len(fresh))
         return "waiting" in held.values()
 
-    def waiting_keys(self) -> list[tuple[str, bytes]]:
-        """Topic and key of what waits, oldest first."""
-        with self._database.connection() as connection:
-            rows = connection.execute(WAITING_KEYS, (self.consumer, WAITING_KEYS_LIMIT)).fetchall()
-        return [(row["topic"], row["record_key"]) for row in rows]
-
     def retry(self, topic: str, key: bytes, *, by: str) -> Retried:
         """Tries what is parked of one key, in order, up to the first that fails again."""
-        of_key = {"consumer": self.consumer, "topic": topic, "key": key}
         settled_count, error = 0, None
-        with self._database.transaction() as connection:
-            if self._before_writes is not None:
-                self._before_writes(connection)
-            connection.execute(LOCK_POSITIONS, of_key)
-            rows = connection.execute(
-                OPEN_OF_KEY, of_key | {"patience_s": WAITING_PATIENCE_S, "limit": RETRY_LIMIT}
-            ).fetchall()
-            for row in rows:
-                failure = self._try(connection, self._read_one(_stored(row)))
+        with self.rows.transaction() as transaction:
+            transaction.lock_key(topic, key)
+            for parked in transaction.open_of_key(topic, key, RETRY_LIMIT):
+                failure = self._try(transaction, self._read_one(parked.record))
                 if failure is None:
-                    connection.execute(SETTLE_RETRIED, (by, row["parked_id"]))
+                    transaction.settle(parked.parked_id, by)
                     settled_count += 1
                     continue
                 state, error = failure
-                connection.execute(NOTE_FAILURE, (error, row["parked_id"]))
-                if state == "parked" or row["is_overdue"]:
-                    connection.execute(STOP_WAITING, of_key)
+                transaction.note_failure(parked.parked_id, error)
+                if state == "parked" or parked.is_overdue:
+                    transaction.stop_waiting(topic, key)
                 break
-            counted = connection.execute(COUNT_OPEN_OF_KEY, of_key).fetchone()
+            open_count = transaction.count_open(topic, key)
         self._committed(settled_count, 0)
-        return Retried(settled_count, counted["open_count"] if counted else 0, error)
+        return Retried(settled_count, open_count, error)
 
     def _read(self, batch: Batch) -> list[Read]:
         return [
             self._read_one(record)
             for record in chain.from_iterable(batch[partition] for partition in sorted(batch))
-            if _type_of(record) in self._types or _type_of(record) is None
+            if (ce_type := _type_of(record)) in self._types or ce_type is None
         ]
 
     def _read_one(self, record: Record) -> Read:
@@ -308,68 +264,22 @@ class Effects:
             return Read(record, None, str(problem))
         return Read(record, event, None)
 
-    def _begin(self, connection: Connection[DictRow], topic: str, batch: Batch, expected: Mapping[int, int]) -> bool:
-        """Moves the positions, or raises PositionMoved; says whether the topic has anything parked."""
-        if self._before_writes is not None:
-            self._before_writes(connection)
-        partitions = sorted(batch)
-        moved = connection.execute(
-            MOVE_POSITIONS,
-            {
-                "consumer": self.consumer,
-                "topic": topic,
-                "partitions": partitions,
-                "expected": [expected[partition] for partition in partitions],
-                "next": [batch[partition][-1].offset + 1 for partition in partitions],
-            },
-        ).fetchall()
-        if len(moved) != len(partitions):
-            raise PositionMoved(f"{self.consumer}: {topic} {partitions}")
-        return any(row["has_parked"] for row in moved)
-
-    def _without_doubles(self, connection: Connection[DictRow], reads: Sequence[Read]) -> list[Read]:
-        newest: dict[UUID, int] = {}
-        for read in reads:
-            if read.event is not None:
-                newest[read.event.subject] = max(newest.get(read.event.subject, 0), read.event.sequence)
-        if not newest:
-            return list(reads)
-        rows = connection.execute(
-            NOTE_VERSIONS,
-            {"consumer": self.consumer, "aggregate_ids": list(newest), "versions": list(newest.values())},
-        ).fetchall()
-        known: dict[UUID, int] = {row["aggregate_id"]: row["version"] for row in rows}
-        fresh = []
-        for read in reads:
-            if read.event is not None:
-                if read.event.sequence <= known[read.event.subject]:
-                    continue
-                known[read.event.subject] = read.event.sequence
-            fresh.append(read)
-        return fresh
-
-    def _held_keys(self, connection: Connection[DictRow], topic: str, reads: Sequence[Read]) -> dict[bytes, Held]:
-        rows = connection.execute(
-            HELD_KEYS, {"consumer": self.consumer, "topic": topic, "keys": list({read.key for read in reads})}
-        ).fetchall()
-        return {row["record_key"]: row["state"] for row in rows}
-
-    def _react(self, connection: Connection[DictRow], read: Read) -> None:
+    def _react(self, transaction: Transaction, read: Read) -> None:
         event = read.event
         assert event is not None
         with log_context(event_id=event.id, correlation_id=event.correlation_id):
             for reaction in self._reactions.get(event.type, ()):
-                reaction(connection, event)
+                reaction(transaction.connection, event)
 
-    def _try(self, connection: Connection[DictRow], read: Read) -> tuple[Held, str] | None:
+    def _try(self, transaction: Transaction, read: Read) -> tuple[Held, str] | None:
         """Tries one event in savepoints; gives why it failed in the end."""
         if read.event is None:
-            return "parked", read.problem or "unreadable"
+            return "parked", (read.problem or "unreadable")[:MAX_ERROR_CHARS]
         error: Exception | None = None
         for _ in range(ATTEMPTS):
             try:
-                with connection.transaction():
-                    self._react(connection, read)
+                with transaction.savepoint():
+                    self._react(transaction, read)
             except NotYet as not_yet:
                 return "waiting", _text(not_yet)
             except Exception as failure:
@@ -381,31 +291,9 @@ class Effects:
         assert error is not None
         return "parked", _text(error)
 
-    def _park(
-        self,
-        connection: Connection[DictRow],
-        read: Read,
-        state: Held,
-        error: str,
-        attempts: int,
-    ) -> None:
+    def _park(self, transaction: Transaction, read: Read, state: Held, error: str, attempts: int) -> None:
         record = read.record
-        connection.execute(
-            PARK,
-            {
-                "consumer": self.consumer,
-                "topic": record.topic,
-                "partition": record.partition,
-                "offset": record.offset,
-                "key": read.key,
-                "header_names": [_storable(name) for name, _ in record.headers],
-                "header_values": [value for _, value in record.headers],
-                "value": record.value,
-                "error": error,
-                "attempts": attempts,
-                "state": state,
-            },
-        )
+        transaction.park(record, state, error, attempts)
         HANDLED.labels(self.consumer, state).inc()
         log.warning(
             "event set aside",
@@ -422,6 +310,37 @@ class Effects:
             self._after_commit()
 
 
+def _move(transaction: Transaction, topic: str, batch: Batch, expected: Mapping[int, int]) -> bool:
+    """Moves the positions, or raises PositionMoved; says whether the topic has anything parked."""
+    moves = {partition: (expected[partition], records[-1].offset + 1) for partition, records in batch.items()}
+    moved_count, has_parked = transaction.move_positions(topic, moves)
+    if moved_count != len(moves):
+        raise PositionMoved(f"{topic} {sorted(moves)}")
+    return has_parked
+
+
+def _without_doubles(transaction: Transaction, reads: Sequence[Read]) -> list[Read]:
+    newest: dict[UUID, int] = {}
+    for read in reads:
+        if read.event is not None:
+            newest[read.event.subject] = max(newest.get(read.event.subject, 0), read.event.sequence)
+    if not newest:
+        return list(reads)
+    known = transaction.note_versions(newest)
+    fresh = []
+    for read in reads:
+        if read.event is not None:
+            if read.event.sequence <= known[read.event.subject]:
+                continue
+            known[read.event.subject] = read.event.sequence
+        fresh.append(read)
+    return fresh
+
+
+def _keys(reads: Sequence[Read]) -> list[bytes]:
+    return list(dict.fromkeys(read.key for read in reads))
+
+
 def _type_of(record: Record) -> bytes | None:
     for name, value in record.headers:
         if name == "ce_type":
@@ -429,17 +348,5 @@ def _type_of(record: Record) -> bytes | None:
     return None
 
 
-def _stored(row: Mapping[str, Any]) -> StoredRecord:
-    headers: Iterator[Header] = zip(row["header_names"], row["header_values"], strict=True)
-    return StoredRecord(
-        row["topic"], row["partition"], row["record_offset"], row["record_key"], row["record_value"], tuple(headers)
-    )
-
-
 def _text(error: Exception) -> str:
-    return _storable(f"{type(error).__name__}: {error}")[:MAX_ERROR_CHARS]
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL's text has no NUL."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]

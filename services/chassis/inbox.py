@@ -1,16 +1,15 @@
-"""The inbox: reads topics with FastStream in batches, and lets each event take effect once (see effects.py).
+"""The inbox: reads topics with FastStream in batches, and lets each event take effect once.
 
-Not Kafka's offsets count but the row in our own database. On assignment we seek to it; what is committed to Kafka is
-only for lag monitors. Each topic has a consumer of its own, so that waiting on one does not hold up the other.
+What is done with a batch is decided in inbox_steps.py and effects.py; here it is done. Each topic has a consumer of its
+own, so that waiting on one does not hold up the other. What is committed to Kafka is only for lag monitors.
 A database or broker that is away is waited for in the handler, with backoff: a nack would seek back at once, hot.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -20,8 +19,20 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from services.chassis.database import Database
-from services.chassis.effects import Effects, NotYet, PositionMoved, Reaction, Retried, is_away
-from services.chassis.kafka import REQUEST_TIMEOUT_MS, RETRY_BACKOFF_MS, KafkaConnection
+from services.chassis.effects import Effects, NotYet, Reaction, Retried, is_away
+from services.chassis.effects_rows import EffectsRows
+from services.chassis.inbox_steps import (
+    BACKOFF_FIRST_S,
+    BACKOFF_MOST_S,
+    Apply,
+    Lane,
+    Pause,
+    ReadPositions,
+    Seek,
+    Step,
+    Steps,
+)
+from services.chassis.kafka import KafkaConnection
 
 __all__ = ["Inbox", "NotYet", "Reaction", "group_id"]
 
@@ -34,12 +45,6 @@ FETCH_MAX_WAIT_MS = 500
 SESSION_TIMEOUT_MS = 6_000
 HEARTBEAT_MS = 1_000
 MAX_POLL_INTERVAL_MS = 300_000
-AWAY_PATIENCE_S = 60.0
-"""How long one batch is held while the database is away, before its records are given back and read again."""
-NOT_YET_FIRST_S = 0.02
-NOT_YET_PATIENCE_S = 1.0
-BACKOFF_FIRST_S = 0.1
-BACKOFF_MOST_S = 5.0
 RELEASE_DEADLINE_S = 5.0
 COMMIT_EVERY_S = 1.0
 WAITING_FIRST_S = 0.25
@@ -75,9 +80,8 @@ class Inbox:
         self.topics = tuple(topics)
         self.effects = Effects(
             consumer=consumer,
-            database=database,
+            rows=EffectsRows(database, consumer, before_writes),
             reactions=reactions,
-            before_writes=before_writes,
             after_commit=after_commit,
         )
         self._kafka = kafka
@@ -88,7 +92,7 @@ class Inbox:
         waiting.set()  # Something may wait since an earlier run.
         async with asyncio.TaskGroup() as group:
             for topic in self.topics:
-                group.create_task(_Lane(topic, self.effects, self._kafka, waiting, stop).run())
+                group.create_task(_LaneDriver(topic, self.effects, self._kafka, waiting, stop).run())
             group.create_task(self._retry_waiting(waiting, stop))
 
     async def _retry_waiting(self, waiting: asyncio.Event, stop: asyncio.Event) -> None:
@@ -102,7 +106,7 @@ class Inbox:
                 continue
             waiting.clear()
             try:
-                for topic, key in await asyncio.to_thread(self.effects.waiting_keys):
+                for topic, key in await asyncio.to_thread(self.effects.rows.waiting_keys):
                     retried: Retried = await asyncio.to_thread(self.effects.retry, topic, key, by="inbox")
                     if retried.open_count:
                         waiting.set()
@@ -127,7 +131,7 @@ class _PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 return records
 
 
-class _Lane(ConsumerRebalanceListener):  # type: ignore[misc]
+class _LaneDriver(ConsumerRebalanceListener):  # type: ignore[misc]
     """One topic of an inbox, with its consumer."""
 
     def __init__(
@@ -142,16 +146,15 @@ class _Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._group_id = group_id(effects.consumer, topic)
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"inbox-{self._group_id}")
         self._in_hand = asyncio.Lock()
-        self._expected: dict[int, int] = {}
-        """The offset that our row has, for each partition that we hold and know."""
-        self._gaps: dict[int, tuple[int, int]] = {}
-        self._to_commit: dict[TopicPartition, int] = {}
+        self._lane = Lane(topic, asyncio.get_running_loop().time)
 
     async def run(self) -> None:
         backoff_s = BACKOFF_FIRST_S
         while not self._stop.is_set():
             broker = self._broker()
             try:
+                await broker.connect()
+                broker.config.broker_config.builder = self._make_consumer  # Behind connect, which sets one of its own.
                 await broker.start()
                 backoff_s = BACKOFF_FIRST_S
                 while not self._stop.is_set():
@@ -169,25 +172,17 @@ class _Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             async with asyncio.timeout(RELEASE_DEADLINE_S):
                 async with self._in_hand:
-                    self._forget()
+                    self._lane.revoked()
         except TimeoutError:
-            self._forget()
+            self._lane.revoked()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._forget()
-        try:
-            await self._know(tp.partition for tp in assigned)
-        except Exception as error:
-            # Where the database is away now, the first batch finds out the position, and waits for it.
-            log.warning("positions of %s are not known yet: %r", self._topic, error)
+        await self._drive(self._lane.assigned(tp.partition for tp in assigned))
 
     def _broker(self) -> KafkaBroker:
         broker = KafkaBroker(
             self._kafka.bootstrap_servers,
             client_id=f"relais-inbox-{self._effects.consumer}",
-            security=self._kafka.security(),
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            retry_backoff_ms=RETRY_BACKOFF_MS,
             consumer_only=True,
             allow_auto_create_topics=False,
             graceful_timeout=STOP_DEADLINE_S,
@@ -212,12 +207,10 @@ class _Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             decoder=_records,
         )
         subscriber(self._take)
-        options: partial[AIOKafkaConsumer] = broker.config.broker_config.builder  # type: ignore[assignment]
-        broker.config.broker_config.builder = partial(self._make_consumer, options.keywords)
         return broker
 
-    def _make_consumer(self, common: Mapping[str, Any], **options: Any) -> AIOKafkaConsumer:
-        self._consumer = _PatientConsumer(**common, **options)
+    def _make_consumer(self, **options: Any) -> AIOKafkaConsumer:
+        self._consumer = _PatientConsumer(**self._kafka.client_options(), **options)
         return self._consumer
 
     async def _close(self, broker: KafkaBroker) -> None:
@@ -235,127 +228,52 @@ class _Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _take(self, records: tuple["ConsumerRecord[bytes, bytes]", ...]) -> None:
         """FastStream's handler: never raises, because FastStream would drop the batch."""
         async with self._in_hand:
-            by_partition: dict[int, list[ConsumerRecord[bytes, bytes]]] = {}
-            for record in records:
-                by_partition.setdefault(record.partition, []).append(record)
-            try:
-                await self._take_effect(by_partition)
-            except Exception:
-                log.exception("batch of %s failed; read again from the position", self._topic)
-                await pause(self._stop, BACKOFF_MOST_S)
-                await self._give_back(by_partition)
+            await self._drive(self._lane.take(records))
 
-    async def _take_effect(self, by_partition: Mapping[int, Sequence["ConsumerRecord[bytes, bytes]"]]) -> None:
-        clock = asyncio.get_running_loop().time
-        give_up_at = clock() + AWAY_PATIENCE_S
-        not_yet_until = clock() + NOT_YET_PATIENCE_S
-        backoff_s, not_yet_s = BACKOFF_FIRST_S, NOT_YET_FIRST_S
-        one_by_one = False
-        while True:
-            try:
-                await self._know(by_partition.keys() - self._expected.keys())
-                batch = self._select(by_partition)
-                if not batch:
-                    return
-                expected = {partition: self._expected[partition] for partition in batch}
-                if one_by_one:
-                    if await self._in_thread(self._effects.apply_one_by_one, self._topic, batch, expected):
-                        self._waiting.set()
-                else:
-                    await self._in_thread(self._effects.apply, self._topic, batch, expected)
-            except PositionMoved as moved:
-                log.info("position moved: %s", moved)
-                await self._give_back(by_partition)
-                return
-            except NotYet:
-                one_by_one = clock() >= not_yet_until
-                if not one_by_one:
-                    await pause(self._stop, not_yet_s)
-                    not_yet_s *= 2
-            except Exception as error:
-                if not is_away(error):
-                    if one_by_one:
-                        raise
-                    one_by_one = True
-                    continue
-                if self._stop.is_set() or clock() >= give_up_at:
-                    await self._give_back(by_partition)
-                    return
-                log.warning("%s waits for the database: %r", self._group_id, error)
-                await pause(self._stop, backoff_s)
-                backoff_s = min(2 * backoff_s, BACKOFF_MOST_S)
-            else:
-                for partition, records in batch.items():
-                    next_offset = records[-1].offset + 1
-                    if partition in self._expected:
-                        self._expected[partition] = next_offset
-                        self._to_commit[TopicPartition(self._topic, partition)] = next_offset
-                return
-
-    def _select(
-        self, by_partition: Mapping[int, Sequence["ConsumerRecord[bytes, bytes]"]]
-    ) -> dict[int, Sequence["ConsumerRecord[bytes, bytes]"]]:
-        """The records from our position on. What does not begin there is sought and read again.
-
-        Offsets can have holes (control records), so a record beyond the position is believed where it is the first that
-        comes after a seek to the position.
-        """
-        batch: dict[int, Sequence[ConsumerRecord[bytes, bytes]]] = {}
-        for partition, records in by_partition.items():
-            expected = self._expected.get(partition)
-            if expected is None:
-                continue
-            wanted = [record for record in records if record.offset >= expected]
-            if not wanted:
-                if records[-1].offset + 1 < expected:
-                    self._seek(partition, expected)
-                continue
-            gap = (expected, wanted[0].offset)
-            if wanted[0].offset > expected and self._gaps.get(partition) != gap:
-                self._gaps[partition] = gap
-                self._seek(partition, expected)
-                continue
-            self._gaps.pop(partition, None)
-            batch[partition] = wanted
-        return batch
-
-    async def _know(self, partitions: Iterable[int]) -> None:
-        """Reads our rows for partitions, and seeks to them."""
-        unknown = sorted(partitions)
-        if not unknown:
-            return
-        positions = await self._in_thread(self._effects.positions, self._topic, unknown)
-        for partition, next_offset in positions.items():
-            self._expected[partition] = next_offset
-            self._seek(partition, next_offset)
-
-    async def _give_back(self, partitions: Mapping[int, object]) -> None:
-        """Forgets what we believed of these partitions; their records come again from where our row is."""
-        for partition in partitions:
-            self._expected.pop(partition, None)
-            self._gaps.pop(partition, None)
+    async def _drive(self, steps: Steps[T]) -> T:
+        """Does what the lane asks for, until it has no more to ask."""
         try:
-            await self._know(partitions)
-        except Exception as error:
-            if not is_away(error):
-                raise
-            log.warning("positions of %s are not known yet: %r", self._topic, error)
+            step = next(steps)
+            while True:
+                try:
+                    answer = await self._do(step)
+                except Exception as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
-    def _seek(self, partition: int, offset: int) -> None:
+    async def _do(self, step: Step) -> object:
+        match step:
+            case ReadPositions(partitions):
+                return await self._in_thread(self._effects.rows.positions, self._topic, partitions)
+            case Apply(batch, expected, one_by_one=True):
+                if await self._in_thread(self._effects.apply_one_by_one, self._topic, batch, expected):
+                    self._waiting.set()
+                return None
+            case Apply(batch, expected):
+                return await self._in_thread(self._effects.apply, self._topic, batch, expected)
+            case Seek(partition, offset):
+                return self._seek(partition, offset)
+            case Pause(seconds):
+                await pause(self._stop, seconds)
+                self._lane.is_stopping = self._stop.is_set()
+                return None
+            case _:
+                assert_never(step)
+
+    def _seek(self, partition: int, offset: int) -> bool:
         if self._consumer is None:
-            return
+            return False
         try:
             self._consumer.seek(TopicPartition(self._topic, partition), offset)
         except IllegalStateError:
-            self._expected.pop(partition, None)  # Not ours any more.
-
-    def _forget(self) -> None:
-        self._expected.clear()
-        self._gaps.clear()
-        self._to_commit.clear()
+            return False  # Not ours any more.
+        return True
 
     async def _commit_to_kafka(self) -> None:
-        offsets, self._to_commit = self._to_commit, {}
+        offsets = {TopicPartition(self._topic, number): at for number, at in self._lane.offsets_to_commit().items()}
         if not offsets or self._consumer is None:
             return
         try:

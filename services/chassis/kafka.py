@@ -9,7 +9,6 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from relais_contracts import TOPICS
 from services.chassis.settings import Settings
@@ -81,21 +80,6 @@ class KafkaConnection:
             options["sasl_plain_username"] = settings.kafka_sasl_username
             options["sasl_plain_password"] = self._password()
         return options
-
-    def security(self) -> BaseSecurity | None:
-        """The same as FastStream wants it; None for PLAINTEXT."""
-        settings = self._settings
-        over_tls = settings.kafka_security_protocol.endswith("SSL")
-        context = self._ssl_context() if over_tls else None
-        if settings.kafka_security_protocol.startswith("SASL"):
-            mechanism = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
-            return mechanism[settings.kafka_sasl_mechanism](
-                username=settings.kafka_sasl_username or "",
-                password=self._password() or "",
-                ssl_context=context,
-                use_ssl=over_tls,
-            )
-        return BaseSecurity(ssl_context=context, use_ssl=True) if over_tls else None
 
     def _password(self) -> str | None:
         secret = self._settings.kafka_sasl_password

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow
@@ -17,7 +18,8 @@ from relais_contracts import CloudEvent, sessions
 from services.chassis import parked
 from services.chassis.database import Database
 from services.chassis.effects import Effects, PositionMoved, Reaction, StoredRecord
-from services.chassis.inbox import Inbox, NotYet
+from services.chassis.effects_rows import EffectsRows
+from services.chassis.inbox import Inbox, NotYet, group_id
 from services.chassis.kafka import KafkaConnection, ensure_topics
 from services.chassis.settings import Settings
 from tests.chassis.pipeline import effects_in, event, eventually, record_effect, running, send
@@ -319,23 +321,65 @@ def test_a_database_that_is_away_is_waited_for_and_nothing_is_parked(
         let_in(True)
 
 
+def test_offsets_that_hold_no_record_are_passed_over(
+    inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
+) -> None:
+    """The marker at the end of a transaction takes an offset of its own: reading goes on behind it."""
+    events = stream(students=1, versions=3)
+
+    async def in_a_transaction(one: CloudEvent) -> None:
+        key, value, headers = one.to_record()
+        producer = AIOKafkaProducer(**kafka.client_options(), transactional_id=str(uuid4()))
+        async with producer, producer.transaction():
+            await producer.send(topic, value, key, headers=headers)
+
+    async def scenario() -> None:
+        async with running(inbox_of().run):
+            for count, one in enumerate(events, start=1):
+                await in_a_transaction(one)
+                await eventually(lambda wanted=count: sum(map(len, effects_in(billing).values())) == wanted)
+        assert effects_in(billing) == by_key(events)
+
+    asyncio.run(scenario())
+
+
+def test_a_member_begins_where_its_row_is_whatever_kafka_says(
+    inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
+) -> None:
+    events = stream(students=1, versions=6)
+
+    async def scenario() -> None:
+        await send(kafka, topic, records(events))
+        group, consumer = group_id("billing", topic), AIOKafkaConsumer
+        async with consumer(topic, **kafka.client_options(), group_id=group, enable_auto_commit=False) as foreign:
+            await eventually(lambda: bool(foreign.assignment()))
+            await foreign.commit(dict.fromkeys(foreign.assignment(), 4))
+        async with running(inbox_of().run):
+            await eventually(lambda: effects_in(billing) == by_key(events))
+        async with consumer(**kafka.client_options(), group_id=group) as monitor:
+            partitions = [TopicPartition(topic, number) for number in range(kafka.partitions)]
+            assert max([await monitor.committed(partition) or 0 for partition in partitions]) == len(events)
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.mutation("the fence of the inbox's position")
 def test_a_consumer_that_was_replaced_leaves_no_effect(billing: Database, topic: str) -> None:
     def effects() -> Effects:
-        return Effects(consumer="billing", database=billing, reactions={HELD: [record_effect]})
+        return Effects(consumer="billing", rows=EffectsRows(billing, "billing"), reactions={HELD: [record_effect]})
 
     events = stream(students=1, versions=3)
     batch: Mapping[int, list[StoredRecord]] = {0: [as_read(topic, offset, one) for offset, one in enumerate(events)]}
     replaced, successor = effects(), effects()
-    assert replaced.positions(topic, [0]) == {0: 0}
-    assert successor.positions(topic, [0]) == {0: 0}
+    assert replaced.rows.positions(topic, [0]) == {0: 0}
+    assert successor.rows.positions(topic, [0]) == {0: 0}
     successor.apply(topic, batch, {0: 0})
     with pytest.raises(PositionMoved):
         replaced.apply(topic, batch, {0: 0})
     with pytest.raises(PositionMoved):
         replaced.apply_one_by_one(topic, batch, {0: 0})
     assert effects_in(billing) == by_key(events)
-    assert replaced.positions(topic, [0]) == {0: 3}
+    assert replaced.rows.positions(topic, [0]) == {0: 3}
 
 
 @pytest.mark.mutation("the position in the transaction of the effect")
@@ -346,9 +390,9 @@ def test_position_and_effect_are_one(billing: Database, topic: str) -> None:
             raise RuntimeError
 
     events = stream(students=1, versions=3)
-    failing = Effects(consumer="billing", database=billing, reactions={HELD: [fail_at_the_end]})
-    failing.positions(topic, [0])
+    failing = Effects(consumer="billing", rows=EffectsRows(billing, "billing"), reactions={HELD: [fail_at_the_end]})
+    failing.rows.positions(topic, [0])
     with pytest.raises(RuntimeError):
         failing.apply(topic, {0: [as_read(topic, number, one) for number, one in enumerate(events)]}, {0: 0})
     assert effects_in(billing) == {}
-    assert failing.positions(topic, [0]) == {0: 0}
+    assert failing.rows.positions(topic, [0]) == {0: 0}

@@ -18,6 +18,7 @@ from relais_contracts import CloudEvent, sessions
 from services.chassis.auth import LocalIssuer
 from services.chassis.database import Database
 from services.chassis.effects import Effects, Reaction, StoredRecord
+from services.chassis.effects_rows import EffectsRows
 from services.chassis.event_store import START, EventStore
 from services.chassis.http import create_api
 from services.chassis.parked_api import PARKED_EVENTS, no_others, parked_gauges, parked_router, with_skips
@@ -45,7 +46,7 @@ class Billing:
             key, value, headers = one.to_record()
             records.append(StoredRecord(TOPIC, 0, self.next_offset, key, value, headers))
             self.next_offset += 1
-        expected = self.effects.positions(TOPIC, [0])
+        expected = self.effects.rows.positions(TOPIC, [0])
         self.effects.apply_one_by_one(TOPIC, {0: records}, expected)
 
     def get(self, path: str = "", *, role: str = "support", **parameters: Any) -> Response:
@@ -80,7 +81,7 @@ def billing(database_url: str, tmp_path: Path) -> Iterator[Billing]:
             raise LookupError(f"no tariff for {one.subject}")
 
     reactions: dict[str, list[Reaction]] = {HELD: [react]}
-    effects = Effects(consumer="billing", database=database, reactions=reactions)
+    effects = Effects(consumer="billing", rows=EffectsRows(database, "billing"), reactions=reactions)
     store = EventStore(database, "billing", PARKED_EVENTS)
     issuer = LocalIssuer(tmp_path / "issuer")
     api = create_api(

@@ -14,7 +14,8 @@ from deploy.local import Stack
 from services.chassis.database import Database
 from services.chassis.event_store import Change, EventStore, Position, VersionConflict
 from services.chassis.kafka import KafkaConnection, ensure_topics
-from services.chassis.relay import Fenced, Leadership, Relay, partition_hash
+from services.chassis.leadership import Fenced, Leadership
+from services.chassis.relay import Relay, partition_hash
 from services.chassis.settings import Settings
 from tests.chassis.pipeline import (
     EVENT_TYPES,
