@@ -139,6 +139,7 @@ def test_a_cancelled_session_is_in_the_file_with_its_event(attendance: Attendanc
         "to_qualify": 0,
         "missing": False,
         "caught_up": 0,
+        "late_requests": 0,
         "sessions": [
             {
                 "session_id": str(session_id),
@@ -313,6 +314,17 @@ def test_the_csv_file_has_a_row_a_week_and_runs_no_formula(attendance: Attendanc
     assert rows[0]["Nom"] == "'=cmd|' /C calc'!A0"
     assert rows[0]["Financement"] == "Financé par un organisme tiers"
     assert rows[1]["Sessions"] == "19/11/2026 18:00 absence excusée"
+
+
+def test_the_pdf_file_is_for_those_who_read_the_file(attendance: Attendance, student_id: UUID) -> None:
+    attendance.receive(enrolled(student_id))
+    path = f"/students/{student_id}/attendance.pdf"
+    answer = attendance.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    assert answer.headers["content-disposition"] == f'attachment; filename="assiduite-{student_id}.pdf"'
+    assert answer.content.startswith(b"%PDF-")
+    assert attendance.get(path, "billing").status_code == 403
+    assert attendance.get(f"/students/{new_id()}/attendance.pdf").status_code == 404
 
 
 @pytest.mark.rule("T6", "T8")

@@ -82,6 +82,11 @@ class FileWeek:
     def caught_up(self) -> int:
         return len(self.caught_up_by)
 
+    @property
+    def late_requests(self) -> int:
+        """How often the student asked, inside the 24 h, to move one of the week's sessions (S9)."""
+        return sum(move.late and move.requested_by == "student" for entry in self.entries for move in entry.moves)
+
 
 def entry_of(states: Sequence[SessionState]) -> Entry:
     """The entry of one session from its states in order; at least one."""

@@ -1,7 +1,5 @@
-"""HTTP: a student's attendance file, as JSON and CSV."""
+"""HTTP: a student's attendance file, as JSON, CSV and PDF."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Final
 from uuid import UUID
@@ -13,11 +11,10 @@ from pydantic import BaseModel
 from services.attendance.domain.attendance_file import Entry, FileWeek, weeks_of
 from services.attendance.domain.standing import Cause, Outcome, Standing
 from services.attendance.domain.week import Week
-from services.attendance.edges.wording import FUNDINGS, STANDINGS
+from services.attendance.edges.documents import StudentFile, file_as_csv, file_as_pdf
 from services.attendance.views import sessions, students
 from services.chassis.auth import Principal
 from services.chassis.clock import Clock
-from services.chassis.csv_file import Cell, csv_response
 from services.chassis.database import Database
 from services.chassis.http import MAX_LIMIT, Instant, Limit, Page, require
 from services.chassis.refusal import Forbidden, NotFound
@@ -25,23 +22,6 @@ from services.chassis.refusal import Forbidden, NotFound
 READERS: Final = ("mentor", "student", "support", "training")
 
 AsOf = Annotated[Instant | None, Query(description="As it was known at this instant.")]
-
-CSV_HEADER: Final = (
-    "Étudiant",
-    "Nom",
-    "Financement",
-    "Semaine",
-    "Du",
-    "Au",
-    "Prévues",
-    "Réalisées",
-    "Excusées",
-    "Non excusées",
-    "À qualifier",
-    "Manquante",
-    "Rattrapées",
-    "Sessions",
-)
 
 
 class MoveView(BaseModel):
@@ -89,7 +69,8 @@ class EntryOfEvent(BaseModel):
 
 class AttendanceWeek(BaseModel):
     """An ISO week. ``planned`` counts every session set for it, whatever became of it; ``caught_up`` those of them that
-    were missed and in whose place another one was held, in whatever week."""
+    were missed and in whose place another one was held, in whatever week; ``late_requests`` how often the student asked
+    to move one of them less than 24 h before it was to start."""
 
     week: str
     starts_on: date
@@ -100,6 +81,7 @@ class AttendanceWeek(BaseModel):
     to_qualify: int
     missing: bool
     caught_up: int
+    late_requests: int
     sessions: list[AttendanceSession]
 
 
@@ -111,16 +93,6 @@ class Attendance(BaseModel):
     funding: str | None
     enrolled_at: Instant | None
     weeks: list[AttendanceWeek]
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    student_id: UUID
-    student: students.Student | None
-    weeks: Sequence[FileWeek]
-
-    def entries(self) -> Iterator[Entry]:
-        return (entry for week in self.weeks for entry in week.entries)
 
 
 def attendance_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRouter:
@@ -140,12 +112,16 @@ def attendance_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRo
         student_id: UUID, principal: Annotated[Principal, require(*READERS)], as_of: AsOf = None
     ) -> Response:
         """The same as a CSV file with French headers, one row a week."""
-        file = _read(student_id, principal, as_of)
-        return csv_response(
-            f"assiduite-{student_id}.csv", CSV_HEADER, [_csv_row(file, week, zone) for week in file.weeks]
-        )
+        return file_as_csv(_read(student_id, principal, as_of), zone)
 
-    def _read(student_id: UUID, principal: Principal, as_of: datetime | None) -> _File:
+    @router.get("/attendance.pdf", response_class=Response)
+    def attendance_as_pdf(
+        student_id: UUID, principal: Annotated[Principal, require(*READERS)], as_of: AsOf = None
+    ) -> Response:
+        """The same as a PDF file in French: one row a week, and the file's totals."""
+        return file_as_pdf(_read(student_id, principal, as_of), zone)
+
+    def _read(student_id: UUID, principal: Principal, as_of: datetime | None) -> StudentFile:
         with database.connection() as connection:
             student = students.find(connection, student_id, as_of=as_of)
             entries = sessions.entries_of(connection, student_id, as_of=as_of)
@@ -154,7 +130,7 @@ def attendance_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRo
         if student is None and not entries:
             raise NotFound("student_unknown", "Cet étudiant n’est pas connu.", "This student is not known.")
         enrolled_at = student.enrolled_at if student is not None else None
-        return _File(student_id, student, weeks_of(entries, enrolled_at, as_of or clock.now(), zone))
+        return StudentFile(student_id, student, weeks_of(entries, enrolled_at, as_of or clock.now(), zone), as_of)
 
     return router
 
@@ -191,7 +167,7 @@ def entries_router(database: Database, zone: ZoneInfo) -> APIRouter:
     return router
 
 
-def _view(file: _File) -> Attendance:
+def _view(file: StudentFile) -> Attendance:
     return Attendance(
         student_id=file.student_id,
         name=file.student.name if file.student else None,
@@ -212,6 +188,7 @@ def _week_view(week: FileWeek) -> AttendanceWeek:
         to_qualify=week.to_qualify,
         missing=week.missing,
         caught_up=week.caught_up,
+        late_requests=week.late_requests,
         sessions=[_session_view(entry, week.caught_up_by.get(entry.session_id)) for entry in week.entries],
     )
 
@@ -240,39 +217,3 @@ def _session_view(entry: Entry, caught_up_by: UUID | None) -> AttendanceSession:
         ],
         event_ids=list(entry.event_ids),
     )
-
-
-def _csv_row(file: _File, week: FileWeek, zone: ZoneInfo) -> list[Cell]:
-    student = file.student
-    return [
-        str(file.student_id),
-        student.name if student else "",
-        FUNDINGS[student.funding if student else None],
-        str(week.week),
-        week.week.monday().strftime("%d/%m/%Y"),
-        week.week.sunday().strftime("%d/%m/%Y"),
-        week.planned,
-        week.attended,
-        week.excused,
-        week.unexcused,
-        week.to_qualify,
-        "oui" if week.missing else "non",
-        week.caught_up,
-        " | ".join(
-            f"{entry.starts_at.astimezone(zone):%d/%m/%Y %H:%M} {STANDINGS[entry.standing]}"
-            f"{_tie(file, week, entry, zone)}"
-            for entry in week.entries
-        ),
-    ]
-
-
-def _tie(file: _File, week: FileWeek, entry: Entry, zone: ZoneInfo) -> str:
-    """« (rattrapée le 26/11/2026) », « (rattrapage du 19/11/2026) », or nothing."""
-    caught_up_by = week.caught_up_by.get(entry.session_id)
-    other_id = caught_up_by or entry.makes_up_for
-    day = next(
-        (f"{one.starts_at.astimezone(zone):%d/%m/%Y}" for one in file.entries() if one.session_id == other_id), None
-    )
-    if day is None:
-        return ""
-    return f" (rattrapée le {day})" if caught_up_by is not None else f" (rattrapage du {day})"
