@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from psycopg.errors import QueryCanceled
 from psycopg.rows import DictRow
 
 from relais_contracts import CloudEvent, Header, Malformed, UnknownType
+from services.chassis.at_once import AtOnce
 from services.chassis.telemetry import log_context
 
 log = logging.getLogger(__name__)
@@ -199,8 +200,7 @@ class Effects:
             for read in fresh:
                 if (state := held.get(read.key)) is not None:
                     self._park(transaction, read, state, HELD_BACK, attempts=0)
-                else:
-                    self._react(transaction, read)
+            self._react_to_all(transaction, [read for read in fresh if read.key not in held])
         self._committed(len(fresh), len(reads) - len(fresh))
 
     def apply_one_by_one(self, topic: str, batch: Batch, expected: Mapping[int, int]) -> bool:
@@ -270,6 +270,18 @@ class Effects:
         with log_context(event_id=event.id, correlation_id=event.correlation_id):
             for reaction in self._reactions.get(event.type, ()):
                 reaction(transaction.connection, event)
+
+    def _react_to_all(self, transaction: Transaction, reads: Sequence[Read]) -> None:
+        for reactions, together in groupby(reads, key=self._reactions_to):
+            match reactions:
+                case [AtOnce() as reaction]:
+                    reaction.many(transaction.connection, [read.event for read in together if read.event is not None])
+                case _:
+                    for read in together:
+                        self._react(transaction, read)
+
+    def _reactions_to(self, read: Read) -> Sequence[Reaction]:
+        return self._reactions.get(read.event.type, ()) if read.event is not None else ()
 
     def _try(self, transaction: Transaction, read: Read) -> tuple[Held, str] | None:
         """Tries one event in savepoints; gives why it failed in the end."""

@@ -1,6 +1,7 @@
 """Asking the API of a running Relais."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -47,6 +48,28 @@ def _answer_or_fail(client: httpx.Client, request: httpx.Request) -> Mapping[str
         fail(refusal_of(answer))
     found: Mapping[str, Any] = answer.json()
     return found
+
+
+@contextmanager
+def lines_or_fail(client: httpx.Client, path: str) -> Iterator[Iterator[bytes]]:
+    """The lines of a long answer as they come; ends the command where it is refused or breaks off."""
+    try:
+        with client.stream("GET", path) as answer:
+            if not answer.is_success:
+                answer.read()
+                fail(refusal_of(answer))
+            yield _lines(answer.iter_bytes())
+    except httpx.TransportError as error:
+        fail(f"Relais ne répond plus à {client.base_url} : {error}\nRelais no longer answers.")
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for block in blocks:
+        *whole, rest = (rest + block).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+    if rest:
+        yield rest
 
 
 def refusal_of(answer: httpx.Response) -> str:

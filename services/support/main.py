@@ -18,6 +18,7 @@ from services.chassis.settings import Settings
 from services.support.edges.api import audit_router
 from services.support.edges.other_services import OtherServicesOverHttp
 from services.support.edges.parked import ParkedOverHttp, all_parked_router
+from services.support.edges.proof import proof_router
 from services.support.reactions.on_any_event import on_any_event
 
 NAME = "support"
@@ -65,6 +66,7 @@ def build(settings: Settings) -> Service:
         auth=Authenticator.from_settings(settings),
         routers=[
             audit_router(database, others),
+            proof_router(database),
             all_parked_router(parked_elsewhere),
             parked_router(NAME, inbox.effects, store, database),
         ],

@@ -22,6 +22,7 @@ from services.chassis.ids import new_id
 from services.chassis.migrate import migrate_database
 from services.support.edges.api import audit_router
 from services.support.edges.other_services import EffectsElsewhere
+from services.support.edges.proof import proof_router
 from services.support.main import reactions
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -55,7 +56,7 @@ class Support:
                 "support",
                 service="support",
                 auth=self.issuer.authenticator(),
-                routers=[audit_router(self.database, self.others)],
+                routers=[audit_router(self.database, self.others), proof_router(self.database)],
                 ready=dict,
             )
         )
@@ -129,7 +130,7 @@ def database_url(stack: Stack) -> Iterator[str]:
 def support(database_url: str, tmp_path: Path) -> Iterator[Support]:
     """With an empty log."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("TRUNCATE support.audit_events")
+        connection.execute("TRUNCATE support.audit_events, support.audit_heads")
     database = Database(make_conninfo(database_url, user="relais_support"), application_name="test")
     yield Support(database, LocalIssuer(tmp_path / "issuer"))
     database.close()

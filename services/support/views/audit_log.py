@@ -1,6 +1,6 @@
 """The audit log: every published event with who did it, when, as part of what, and because of what."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,20 +11,40 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from relais_contracts import CloudEvent
+from services.chassis.at_once import add_rows, copy_into
+from services.support.domain.proof import BEGINNING, Chain, Head, digest_of
 
 DEPTH_MAX: Final = 20
 CAUSED_MAX: Final = 500
+ENTRIES_A_FETCH: Final = 2_000
 
-INSERT: Final = """
-INSERT INTO audit_events (
-    event_id, event_type, topic, source, subject, sequence, student_id, mentor_id,
-    actor, occurred_at, correlation_id, causation_id, traceparent, data
-)
-VALUES (
-    %(event_id)s, %(event_type)s, %(topic)s, %(source)s, %(subject)s, %(sequence)s, %(student_id)s, %(mentor_id)s,
-    %(actor)s, %(occurred_at)s, %(correlation_id)s, %(causation_id)s, %(traceparent)s, %(data)s
-)
-ON CONFLICT (event_id) DO NOTHING
+COLUMNS: Final = (
+    "event_id", "event_type", "topic", "source", "subject", "sequence", "student_id", "mentor_id", "actor",
+    "occurred_at", "correlation_id", "causation_id", "traceparent", "data", "partition", "record_offset", "number",
+    "digest",
+)  # fmt: skip
+ADD: Final = copy_into("audit_events", *COLUMNS)
+
+KNOWN: Final = "SELECT event_id FROM audit_events WHERE event_id = ANY(%s)"
+
+HEADS: Final = "SELECT topic, partition, number, digest FROM audit_heads ORDER BY topic, partition"
+
+HEADS_OF: Final = """
+SELECT topic, partition, number, digest FROM audit_heads
+JOIN unnest(%s::text[], %s::integer[]) AS asked (topic, partition) USING (topic, partition)
+"""
+
+MOVE_HEADS: Final = """
+INSERT INTO audit_heads (topic, partition, number, digest)
+SELECT * FROM unnest(%s::text[], %s::integer[], %s::bigint[], %s::bytea[])
+ON CONFLICT (topic, partition) DO UPDATE SET number = excluded.number, digest = excluded.digest
+"""
+
+ALL: Final = """
+SELECT topic, partition, number, record_offset, event_id, event_type, source, subject, sequence, student_id, mentor_id,
+       actor, occurred_at, correlation_id, causation_id, traceparent, data, encode(digest, 'hex') AS digest
+FROM audit_events
+ORDER BY topic, partition, number
 """
 
 # Never prepared by name: with the parameters in sight, the planner drops the filters that are not given.
@@ -80,27 +100,83 @@ class Search:
     before: tuple[datetime, UUID] | None = None
 
 
-def record(connection: Connection[DictRow], event: CloudEvent) -> None:
-    """Adds the event as it was published."""
+def record(connection: Connection[DictRow], events: Sequence[CloudEvent]) -> None:
+    """Adds the events as they were published, each at the end of its chain; one that is there already is passed over.
+
+    The inbox, which holds the row of the partition's position, keeps two of us off one chain.
+    """
+    known = {row["event_id"] for row in connection.execute(KNOWN, ([event.id for event in events],)).fetchall()}
+    fresh = {event.id: event for event in events if event.id not in known}
+    if not fresh:
+        return
+    heads = _heads_of(connection, {_chain(event) for event in fresh.values()})
+    rows = []
+    for event in fresh.values():
+        entry = _entry(event, heads)
+        heads[_chain(event)] = Head(_chain(event), entry["number"], entry["digest"])
+        rows.append([*(entry[name] for name in COLUMNS[:13]), Jsonb(entry["data"]), *(entry[n] for n in COLUMNS[14:])])
+    add_rows(connection, ADD, rows)
+    moved = list(heads.values())
     connection.execute(
-        INSERT,
-        {
-            "event_id": event.id,
-            "event_type": event.type,
-            "topic": event.topic or event.data.topic,
-            "source": event.source,
-            "subject": event.subject,
-            "sequence": event.sequence,
-            "student_id": getattr(event.data, "student_id", None),
-            "mentor_id": getattr(event.data, "mentor_id", None),
-            "actor": event.actor,
-            "occurred_at": event.time,
-            "correlation_id": event.correlation_id,
-            "causation_id": event.causation_id,
-            "traceparent": event.traceparent,
-            "data": Jsonb(event.data.model_dump(mode="json")),
-        },
+        MOVE_HEADS,
+        (
+            [head.chain.topic for head in moved],
+            [head.chain.partition for head in moved],
+            [head.number for head in moved],
+            [head.digest for head in moved],
+        ),
     )
+
+
+def heads(connection: Connection[DictRow]) -> list[Head]:
+    """The last entry of each chain."""
+    return [_head(row) for row in connection.execute(HEADS).fetchall()]
+
+
+def in_order(connection: Connection[DictRow]) -> Iterator[DictRow]:
+    """Every entry with its digest, chain by chain; of any size, so inside a transaction."""
+    with connection.cursor("audit_in_order") as cursor:
+        cursor.itersize = ENTRIES_A_FETCH
+        yield from cursor.execute(ALL)
+
+
+def _heads_of(connection: Connection[DictRow], chains: Collection[Chain]) -> dict[Chain, Head]:
+    asked = sorted(chains)
+    rows = connection.execute(HEADS_OF, ([one.topic for one in asked], [one.partition for one in asked])).fetchall()
+    return {chain: Head(chain, 0, BEGINNING) for chain in asked} | {(head := _head(row)).chain: head for row in rows}
+
+
+def _head(row: DictRow) -> Head:
+    return Head(Chain(row["topic"], row["partition"]), row["number"], row["digest"])
+
+
+def _chain(event: CloudEvent) -> Chain:
+    return Chain(event.topic or event.data.topic, event.partition or 0)
+
+
+def _entry(event: CloudEvent, heads: Mapping[Chain, Head]) -> dict[str, Any]:
+    before = heads[_chain(event)]
+    entry: dict[str, Any] = {
+        "event_id": event.id,
+        "event_type": event.type,
+        "topic": before.chain.topic,
+        "source": event.source,
+        "subject": event.subject,
+        "sequence": event.sequence,
+        "student_id": getattr(event.data, "student_id", None),
+        "mentor_id": getattr(event.data, "mentor_id", None),
+        "actor": event.actor,
+        "occurred_at": event.time,
+        "correlation_id": event.correlation_id,
+        "causation_id": event.causation_id,
+        "traceparent": event.traceparent,
+        "data": event.data.model_dump(mode="json"),
+        "partition": before.chain.partition,
+        "record_offset": event.offset,
+        "number": before.number + 1,
+    }
+    entry["digest"] = digest_of(before.digest, entry)
+    return entry
 
 
 def search(connection: Connection[DictRow], wanted: Search, *, limit: int) -> Sequence[DictRow]:

@@ -1,0 +1,39 @@
+"""Reactions that take many events in one go: what one after the other would come to, in a few statements."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+from psycopg.sql import SQL, Composed, Identifier
+
+from relais_contracts import CloudEvent
+
+Many = Callable[[Connection[DictRow], Sequence[CloudEvent]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """A reaction to one event, that of several in their order makes the same as one by one.
+
+    Where it is the only reaction to events that follow each other (their types may differ), an inbox hands them over
+    together. What fails is tried again one by one, so that only the event at fault is set aside.
+    """
+
+    many: Many
+
+    def __call__(self, connection: Connection[DictRow], event: CloudEvent) -> None:
+        self.many(connection, [event])
+
+
+def copy_into(table: str, *columns: str) -> Composed:
+    """The statement that adds rows to a table by COPY, for ``add_rows``."""
+    return SQL("COPY {} ({}) FROM STDIN").format(Identifier(table), SQL(", ").join(map(Identifier, columns)))
+
+
+def add_rows(connection: Connection[DictRow], statement: Composed, rows: Iterable[Sequence[Any]]) -> None:
+    """Adds rows, each with the values of the statement's columns."""
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
