@@ -29,6 +29,8 @@ from services.attendance.reactions.on_session_scheduled import on_session_schedu
 from services.attendance.reactions.on_student_enrolled import on_student_enrolled
 from services.attendance.reactions.on_student_transferred import on_student_transferred
 from services.attendance.reactions.on_student_updated import on_student_updated
+from services.chassis.access import Guard
+from services.chassis.accounts import Accounts, with_accounts
 from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
 from services.chassis.database import Database
@@ -44,19 +46,21 @@ from services.chassis.settings import Settings
 
 NAME = "attendance"
 
-REACTIONS: Mapping[str, list[Reaction]] = {
-    MentorRegistered.ce_type: [on_mentor_registered],
-    MentorUpdated.ce_type: [on_mentor_registered],
-    StudentEnrolled.ce_type: [on_student_enrolled],
-    StudentTransferred.ce_type: [on_student_transferred],
-    StudentUpdated.ce_type: [on_student_updated],
-    SessionScheduled.ce_type: [on_session_scheduled],
-    SessionRescheduled.ce_type: [on_session_rescheduled],
-    SessionReassigned.ce_type: [on_session_reassigned],
-    SessionCancelled.ce_type: [on_session_cancelled],
-    SessionHeld.ce_type: [on_session_held],
-    SessionCorrected.ce_type: [on_session_corrected],
-}
+REACTIONS: Mapping[str, list[Reaction]] = with_accounts(
+    {
+        MentorRegistered.ce_type: [on_mentor_registered],
+        MentorUpdated.ce_type: [on_mentor_registered],
+        StudentEnrolled.ce_type: [on_student_enrolled],
+        StudentTransferred.ce_type: [on_student_transferred],
+        StudentUpdated.ce_type: [on_student_updated],
+        SessionScheduled.ce_type: [on_session_scheduled],
+        SessionRescheduled.ce_type: [on_session_rescheduled],
+        SessionReassigned.ce_type: [on_session_reassigned],
+        SessionCancelled.ce_type: [on_session_cancelled],
+        SessionHeld.ce_type: [on_session_held],
+        SessionCorrected.ce_type: [on_session_corrected],
+    }
+)
 """What attendance does when something happens, by event type."""
 
 
@@ -93,14 +97,15 @@ def build(settings: Settings) -> Service:
         kafka=kafka,
         reactions=REACTIONS,
     )
+    guard = Guard(Accounts(database))
     api = create_api(
         "Relais: attendance",
         service=NAME,
         auth=Authenticator.from_settings(settings),
         routers=[
-            attendance_router(database, clock, zone),
+            attendance_router(database, guard, clock, zone),
             entries_router(database, zone),
-            continuity_router(database, clock, zone),
+            continuity_router(database, guard, clock, zone),
             parked_router(NAME, inbox.effects, store, database),
         ],
         ready=ready,

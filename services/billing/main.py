@@ -11,6 +11,8 @@ from services.billing.reactions.on_session_cancelled import on_session_cancelled
 from services.billing.reactions.on_session_corrected import on_session_corrected
 from services.billing.reactions.on_session_held import on_session_held
 from services.billing.views.statements import Statements
+from services.chassis.access import Guard
+from services.chassis.accounts import Accounts, with_accounts
 from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
 from services.chassis.commands import Commands
@@ -29,12 +31,14 @@ NAME = "billing"
 
 
 def reactions(statements: Statements) -> Mapping[str, list[Reaction]]:
-    """What billing does when something happens to a session, by event type."""
-    return {
-        SessionHeld.ce_type: [on_session_held(statements)],
-        SessionCancelled.ce_type: [on_session_cancelled(statements)],
-        SessionCorrected.ce_type: [on_session_corrected(statements)],
-    }
+    """What billing does when something happens, by event type."""
+    return with_accounts(
+        {
+            SessionHeld.ce_type: [on_session_held(statements)],
+            SessionCancelled.ce_type: [on_session_cancelled(statements)],
+            SessionCorrected.ce_type: [on_session_corrected(statements)],
+        }
+    )
 
 
 def build(settings: Settings) -> Service:
@@ -63,14 +67,18 @@ def build(settings: Settings) -> Service:
         return {"database": "ok"}
 
     inbox = Inbox(
-        consumer=NAME, topics=["relais.sessions"], database=database, kafka=kafka, reactions=reactions(statements)
+        consumer=NAME,
+        topics=["relais.sessions", "relais.transfers"],
+        database=database,
+        kafka=kafka,
+        reactions=reactions(statements),
     )
     api = create_api(
         "Relais: billing",
         service=NAME,
         auth=Authenticator.from_settings(settings),
         routers=[
-            statements_router(database, store, Commands(store), statements),
+            statements_router(database, store, Commands(store), statements, Guard(Accounts(database))),
             lines_router(database, statements),
             parked_router(NAME, inbox.effects, store, database),
         ],

@@ -12,6 +12,7 @@ from fastapi import Response
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from services.chassis.auth import Principal
 from services.chassis.context import Context
 from services.chassis.event_store import Change, CommandRecord, DuplicateCommand, EventStore, VersionConflict
 from services.chassis.ids import derived_id
@@ -35,6 +36,7 @@ class CommandRequest:
     fingerprint: str
     if_match: int | None
     language: Literal["fr", "en"]
+    person: Principal
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,7 @@ class _Commanding(_SignedIn):
             fingerprint=_fingerprint(request, await request.body()),
             if_match=_if_match(request),
             language=_language(request),
+            person=person,
         )
 
 

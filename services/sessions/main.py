@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from relais_contracts import sessions as own_events
 from relais_contracts import transfers as foreign_events
+from services.chassis.access import Guard
+from services.chassis.accounts import Accounts, with_accounts
 from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
 from services.chassis.commands import Commands
@@ -42,10 +44,12 @@ def build(settings: Settings) -> Service:
 
     people = directory.Directory(database)
     commands = Commands(store)
+    guard = Guard(Accounts(database))
     router = create_router(
-        SessionHandling(commands, store, people),
+        SessionHandling(commands, store, people, guard),
         SessionImport(commands, store, people, settings.timezone),
         sessions_list.SessionsList(database),
+        guard,
         clock,
     )
 
@@ -59,11 +63,13 @@ def build(settings: Settings) -> Service:
         topics=[own_events.TOPIC, foreign_events.TOPIC],
         database=database,
         kafka=kafka,
-        reactions={
-            **sessions_list.REACTIONS,
-            **directory.REACTIONS,
-            foreign_events.StudentTransferred.ce_type: (on_student_transferred(store, clock),),
-        },
+        reactions=with_accounts(
+            {
+                **sessions_list.REACTIONS,
+                **directory.REACTIONS,
+                foreign_events.StudentTransferred.ce_type: (on_student_transferred(store, clock),),
+            }
+        ),
         after_commit=relay.wake,
     )
     api = create_api(

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from relais_contracts import sessions
 from relais_contracts import transfers as contract
+from services.chassis.access import Guard
+from services.chassis.accounts import with_accounts
 from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
 from services.chassis.commands import Commands
@@ -18,7 +20,7 @@ from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.transfers.domain.event_types import EVENT_TYPES
 from services.transfers.edges.api import routers
-from services.transfers.edges.office import Office
+from services.transfers.edges.office import KnownPeople, Office
 from services.transfers.edges.place_locks import PlaceLocks
 from services.transfers.edges.publish import publish
 from services.transfers.edges.reminders import Reminders
@@ -57,11 +59,11 @@ def build(settings: Settings) -> Service:
         topics=[contract.TOPIC, sessions.TOPIC],
         database=database,
         kafka=kafka,
-        reactions={**LISTS, **absence_list.REACTIONS, **planned_sessions.REACTIONS},
+        reactions=with_accounts({**LISTS, **absence_list.REACTIONS, **planned_sessions.REACTIONS}),
     )
 
     locks = PlaceLocks(settings.database_url_for("transfers"))
-    office = Office(database, store, Commands(store), locks)
+    office = Office(database, store, Commands(store), locks, Guard(KnownPeople(database, store), tie_patience_s=0))
     clock = clock_for(settings.sandbox_clock_file)
 
     def close() -> None:

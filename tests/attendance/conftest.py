@@ -19,6 +19,8 @@ from relais_contracts import CloudEvent, Contract
 from services.attendance.edges.api import attendance_router, entries_router
 from services.attendance.edges.continuity import continuity_router
 from services.attendance.main import REACTIONS
+from services.chassis.access import Guard
+from services.chassis.accounts import Accounts
 from services.chassis.auth import LocalIssuer
 from services.chassis.database import Database
 from services.chassis.http import create_api
@@ -50,14 +52,15 @@ class Attendance:
     _sequences: dict[UUID, int] = field(default_factory=lambda: defaultdict(int))
 
     def __post_init__(self) -> None:
+        guard = Guard(Accounts(self.database), account_patience_s=0, tie_patience_s=0)
         api = create_api(
             "attendance",
             service="attendance",
             auth=self.issuer.authenticator(),
             routers=[
-                attendance_router(self.database, self.clock, PARIS),
+                attendance_router(self.database, guard, self.clock, PARIS),
                 entries_router(self.database, PARIS),
-                continuity_router(self.database, self.clock, PARIS),
+                continuity_router(self.database, guard, self.clock, PARIS),
             ],
             ready=dict,
             clock=self.clock,

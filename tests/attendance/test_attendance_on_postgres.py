@@ -275,7 +275,7 @@ def test_a_student_reads_only_the_own_file(attendance: Attendance, student_id: U
 
 
 @pytest.mark.parametrize(
-    ("role", "status"), [("mentor", 200), ("support", 200), ("training", 200), ("billing", 403), ("directory", 403)]
+    ("role", "status"), [("mentor", 403), ("support", 200), ("training", 200), ("billing", 403), ("directory", 403)]
 )
 def test_files_are_not_for_everybody(attendance: Attendance, student_id: UUID, role: str, status: int) -> None:
     attendance.receive(enrolled(student_id))

@@ -21,6 +21,8 @@ from services.billing.domain.events import EVENT_TYPES
 from services.billing.edges.api import lines_router, statements_router
 from services.billing.main import reactions
 from services.billing.views.statements import Statements
+from services.chassis.access import Guard
+from services.chassis.accounts import Accounts
 from services.chassis.auth import LocalIssuer
 from services.chassis.commands import Commands
 from services.chassis.database import Database
@@ -55,8 +57,9 @@ class Billing:
     client: TestClient = field(init=False)
 
     def __post_init__(self) -> None:
+        guard = Guard(Accounts(self.database), account_patience_s=0, tie_patience_s=0)
         routers = [
-            statements_router(self.database, self.store, Commands(self.store), self.statements),
+            statements_router(self.database, self.store, Commands(self.store), self.statements, guard),
             lines_router(self.database, self.statements),
         ]
         api = create_api(
@@ -80,7 +83,7 @@ class Billing:
             id=new_id(),
             type=data.ce_type,
             source="/relais/sessions",
-            subject=getattr(data, "session_id"),  # noqa: B009 - every event that billing follows has one
+            subject=getattr(data, "session_id", None) or UUID(data.key),
             sequence=1,
             time=at or self.clock.now(),
             correlation_id=new_id(),
@@ -94,13 +97,13 @@ class Billing:
             react(connection, event)
         return event.id
 
-    def get(self, path: str, role: str = "billing", **parameters: Any) -> Response:
-        answer: Response = self.client.get(f"/api{path}", params=parameters, headers=self._headers(role))
+    def get(self, path: str, role: str = "billing", email: str = "bea@relais.example", **parameters: Any) -> Response:
+        answer: Response = self.client.get(f"/api{path}", params=parameters, headers=self._headers(role, email))
         return answer
 
     def close(self, mentor_id: UUID, month: str, role: str = "billing", **headers: str) -> Response:
         path = f"/api/mentors/{mentor_id}/statements/{month}/close"
-        answer: Response = self.client.post(path, headers={**self._headers(role), **headers})
+        answer: Response = self.client.post(path, headers={**self._headers(role, "bea@relais.example"), **headers})
         return answer
 
     def statement(self, mentor_id: UUID, month: str, **parameters: Any) -> dict[str, Any]:
@@ -109,8 +112,8 @@ class Billing:
         statement: dict[str, Any] = answer.json()
         return statement
 
-    def _headers(self, role: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.issuer.mint(role, f'{role}@relais.example')}"}
+    def _headers(self, role: str, email: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.issuer.mint(role, email)}"}
 
 
 @pytest.fixture(scope="module")

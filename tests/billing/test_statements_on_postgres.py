@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from relais_contracts.sessions import Reason, SessionCancelled, SessionCorrected, SessionHeld, Status
+from relais_contracts.transfers import MentorProfile, MentorRegistered, MentorUpdated
 from services.billing.domain.tariff import NoTariff
 from services.chassis.ids import new_id
 from tests.billing.conftest import NOW, Billing
@@ -232,10 +233,28 @@ def test_only_billing_closes(billing: Billing, mentor_id: UUID, role: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("role", "status"), [("mentor", 200), ("support", 200), ("billing", 200), ("student", 403), ("training", 403)]
+    ("role", "status"), [("mentor", 403), ("support", 200), ("billing", 200), ("student", 403), ("training", 403)]
 )
 def test_statements_are_not_for_everybody(billing: Billing, mentor_id: UUID, role: str, status: int) -> None:
     assert billing.get(f"/mentors/{mentor_id}/statements/2026-10", role).status_code == status
+
+
+def test_a_mentor_reads_the_own_statements_also_under_a_new_address(billing: Billing, mentor_id: UUID) -> None:
+    def registered(email: str, kind: type[MentorProfile] = MentorRegistered) -> MentorProfile:
+        return kind(
+            mentor_id=mentor_id, email=email, name="Ada", capacity=1, paths=(), projects=(), timezone="Europe/Paris"
+        )
+
+    def status(email: str, of: UUID = mentor_id) -> list[int]:
+        paths = ("", "/2026-10", "/2026-10.csv")
+        return [billing.get(f"/mentors/{of}/statements{path}", "mentor", email).status_code for path in paths]
+
+    billing.receive(registered(f"{mentor_id}@Mentors.example"))
+    assert status(f"{mentor_id}@mentors.EXAMPLE") == [200, 200, 200]
+    assert status(f"{mentor_id}@mentors.example", of=new_id()) == [403, 403, 403]
+    billing.receive(registered(f"new-{mentor_id}@mentors.example", MentorUpdated))
+    assert status(f"{mentor_id}@mentors.example") == [403, 403, 403]
+    assert status(f"new-{mentor_id}@mentors.example") == [200, 200, 200]
 
 
 @pytest.mark.parametrize("month", ["2026-13", "2026-1", "novembre"])

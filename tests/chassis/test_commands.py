@@ -9,11 +9,14 @@ import orjson
 import pytest
 from fastapi import Response
 
+from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Commands, Decision, check_if_match
 from services.chassis.context import Context
 from services.chassis.database import Database
 from services.chassis.event_store import Change, EventStore
 from services.chassis.refusal import Refused, Stale
+
+ALICE = Principal("mentor", "alice@example.org", "Alice", ("mentor",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ def store(database: Database) -> EventStore:
 
 def request(*, key: str | None = None, fingerprint: str = "body", if_match: int | None = None) -> CommandRequest:
     context = Context("mentor:alice@example.org", uuid4(), None, None, datetime.now(UTC))
-    return CommandRequest(context, key, fingerprint, if_match, "fr")
+    return CommandRequest(context, key, fingerprint, if_match, "fr", ALICE)
 
 
 def count_up(store: EventStore, commands: Commands, aggregate_id: UUID, asked: CommandRequest) -> Response:

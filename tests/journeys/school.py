@@ -26,6 +26,8 @@ class School:
     relais: RunningRelais
     client: httpx.Client = field(init=False)
     tokens: dict[str, str] = field(default_factory=dict)
+    mentor_of: dict[str, str] = field(default_factory=dict)
+    """The first mentor's e-mail, by the id of a mentor, a student or a session."""
 
     def __post_init__(self) -> None:
         self.client = httpx.Client(base_url=self.relais.url + "/api", timeout=15)
@@ -40,11 +42,22 @@ class School:
         email: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
+        """Without ``email``: a mentor is the one concerned, any other role is somebody who has it."""
+        if role == "mentor" and not email:
+            email = self._mentor_concerned(path, body)
         person = f"{role}:{email or role + '@example.org'}"
         if person not in self.tokens:
             self.tokens[person] = self.relais.token(role, person.split(":")[1])
         own = {"Authorization": f"Bearer {self.tokens[person]}", **(headers or {})}
-        return self.client.request(method, path, json=body, headers=own)
+        answer = self.client.request(method, path, json=body, headers=own)
+        if (method, path) == ("POST", "/sessions") and answer.is_success:
+            session = answer.json()
+            self.mentor_of[session["session_id"]] = self.mentor_of.get(session["mentor_id"], "")
+        return answer
+
+    def _mentor_concerned(self, path: str, body: object) -> str:
+        named = [*path.split("/"), *(body.values() if isinstance(body, dict) else ())]
+        return next((self.mentor_of[one] for one in named if isinstance(one, str) and one in self.mentor_of), "")
 
     def ok(self, method: str, path: str, body: object = None, **how: Any) -> dict[str, Any]:
         answer = self.call(method, path, body, **how)
@@ -63,6 +76,7 @@ class School:
             "timezone": "Europe/Paris",
         } | changes
         self.ok("PUT", f"/mentors/{mentor_id}", account, role="directory")
+        self.mentor_of[mentor_id] = str(account["email"])
         return account | {"mentor_id": mentor_id}
 
     def student(self, mentor: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
@@ -77,6 +91,7 @@ class School:
             "language": "fr",
         } | changes
         self.ok("PUT", f"/students/{student_id}", account, role="directory")
+        self.mentor_of[student_id] = self.mentor_of.get(mentor["mentor_id"], "")
         return account | {"student_id": student_id}
 
     def session(self, student: Mapping[str, Any], starts_at: datetime, *, duration_minutes: int = 45) -> dict[str, Any]:

@@ -50,9 +50,16 @@ class Running:
     clock: SandboxClock
     versions: dict[UUID, int] = field(default_factory=dict)
 
-    def client(self, role: str = "mentor", email: str = "alice@example.org", language: str = "fr") -> httpx.Client:
+    def client(self, role: str = "support", email: str = "sam@example.org", language: str = "fr") -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.issuer.mint(role, email)}", "Accept-Language": language}
         return httpx.Client(base_url=f"{self.url}/api", headers=headers, timeout=30)
+
+    def mentors_client(self, mentor_id: UUID | str, language: str = "fr") -> httpx.Client:
+        """Requests of a mentor, or of the mentor of a session: ``service.mentors_client(session["mentor_id"])``."""
+        return self.client("mentor", address_of(mentor_id), language)
+
+    def students_client(self, student_id: UUID | str) -> httpx.Client:
+        return self.client("student", address_of(student_id))
 
     def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
@@ -82,7 +89,7 @@ class Running:
         self.publish(
             contract.MentorRegistered(
                 mentor_id=mentor_id,
-                email=f"{mentor_id}@example.org",
+                email=address_of(mentor_id),
                 name="Un mentor",
                 capacity=10,
                 paths=("Développeur Python",),
@@ -103,8 +110,9 @@ class Running:
         self.publish(transferred(student_id, from_mentor_id, to_mentor_id))
 
     def schedule(self, student_id: UUID, starts_at: datetime, minutes: int = 45) -> dict[str, Any]:
-        with self.client() as mentor:
-            answer = mentor.post(
+        """By support, for whoever is the student's mentor."""
+        with self.client() as support:
+            answer = support.post(
                 "/sessions",
                 json={"student_id": str(student_id), "starts_at": starts_at.isoformat(), "duration_minutes": minutes},
             )
@@ -113,7 +121,7 @@ class Running:
         return session
 
     def history(self, session_id: str) -> list[Mapping[str, Any]]:
-        with self.client("support") as support:
+        with self.client() as support:
             events: list[Mapping[str, Any]] = support.get(f"/sessions/{session_id}/history").json()["items"]
         return events
 
@@ -137,10 +145,14 @@ class Running:
         )
 
 
+def address_of(person_id: UUID | str) -> str:
+    return f"{person_id}@example.org"
+
+
 def enrolled(student_id: UUID, mentor_id: UUID, at: datetime) -> contract.StudentEnrolled:
     return contract.StudentEnrolled(
         student_id=student_id,
-        email=f"{student_id}@example.org",
+        email=address_of(student_id),
         name="Une étudiante",
         path="Développeur Python",
         project="API",

@@ -57,7 +57,7 @@ def test_a_session_is_planned_with_the_students_mentor_and_published(service: Ru
         "made_up_by": None,
         "version": 1,
     }
-    with service.client("student") as student:
+    with service.students_client(student_id) as student:
         read = student.get(f"/sessions/{session['session_id']}")
         assert (read.json(), read.headers["etag"]) == (session, '"1"')
         listed = eventually(lambda: student.get("/sessions", params={"student_id": str(student_id)}).json()["items"])
@@ -67,7 +67,7 @@ def test_a_session_is_planned_with_the_students_mentor_and_published(service: Ru
         "relais.sessions.SessionScheduled.v1",
         str(student_id),
         1,
-        "mentor:alice@example.org",
+        "support:sam@example.org",
     )
 
 
@@ -79,9 +79,9 @@ def test_a_student_who_is_just_arriving_is_waited_for(service: Running) -> None:
 
 def test_a_student_whom_nobody_knows_is_refused_and_leaves_nothing(service: Running) -> None:
     before = events_in_store(service)
-    with service.client() as mentor:
+    with service.client() as support:
         body = {"student_id": str(uuid4()), "starts_at": in_a_week().isoformat(), "duration_minutes": 45}
-        problem(mentor.post("/sessions", json=body, headers={"Idempotency-Key": "nobody"}), 422, "student_unknown")
+        problem(support.post("/sessions", json=body, headers={"Idempotency-Key": "nobody"}), 422, "student_unknown")
     assert events_in_store(service) == before
     assert service.rows("SELECT 1 FROM commands WHERE fingerprint = 'nobody'") == []
 
@@ -90,7 +90,7 @@ def test_a_student_whom_nobody_knows_is_refused_and_leaves_nothing(service: Runn
 def test_cancelling_with_other_shares_its_note_and_says_what_it_does(service: Running) -> None:
     session = planned_anew(service)
     address = f"/sessions/{session['session_id']}"
-    with service.client() as mentor:
+    with service.mentors_client(session["mentor_id"]) as mentor:
         problem(mentor.post(f"{address}/cancellation", json={"reason": "other"}), 422, "note_required")
         body = {"reason": "other", "cause": "platform", "note": "Visio en panne."}
         answer = mentor.post(f"{address}/cancellation", json=body)
@@ -121,7 +121,10 @@ def test_cancelling_with_other_shares_its_note_and_says_what_it_does(service: Ru
 
 @pytest.mark.rule("S2", "S4", "S5")
 def test_the_four_reasons_with_their_windows_in_both_languages(service: Running, planned: dict[str, Any]) -> None:
-    with service.client() as mentor, service.client(language="en") as english:
+    with (
+        service.mentors_client(planned["mentor_id"]) as mentor,
+        service.mentors_client(planned["mentor_id"], "en") as english,
+    ):
         reasons = mentor.get(f"/sessions/{planned['session_id']}/cancellation-reasons").json()["items"]
         in_english = english.get(f"/sessions/{planned['session_id']}/cancellation-reasons").json()["items"]
     assert [(one["reason"], one["available"]) for one in reasons] == [
@@ -143,7 +146,7 @@ def test_the_four_reasons_with_their_windows_in_both_languages(service: Running,
 def test_reasons_open_and_close_as_the_clock_goes_on(service: Running) -> None:
     session = planned_anew(service)
     address = f"/sessions/{session['session_id']}"
-    with service.client() as mentor:
+    with service.mentors_client(session["mentor_id"]) as mentor:
         service.clock.advance(timedelta(days=6, minutes=30))
         early = {"reason": "student_early"}
         problem(mentor.post(f"{address}/cancellation", json=early), 422, "reason_not_offered")
@@ -159,7 +162,7 @@ def test_a_session_is_moved_and_its_history_read_as_of_any_instant(service: Runn
     session = planned_anew(service)
     address = f"/sessions/{session['session_id']}"
     later = (in_a_week() + timedelta(days=1)).isoformat()
-    with service.client() as mentor:
+    with service.mentors_client(session["mentor_id"]) as mentor:
         service.clock.advance(timedelta(hours=1))
         between = service.clock.now().isoformat()
         service.clock.advance(timedelta(hours=1))
@@ -180,7 +183,7 @@ def test_a_session_is_moved_and_its_history_read_as_of_any_instant(service: Runn
 def test_holding_waits_for_the_start(service: Running) -> None:
     session = planned_anew(service)
     address = f"/sessions/{session['session_id']}/completion"
-    with service.client() as mentor:
+    with service.mentors_client(session["mentor_id"]) as mentor:
         problem(mentor.post(address), 422, "session_not_started")
         service.clock.advance(timedelta(days=7, minutes=1))
         assert mentor.post(address, json={}).json()["status"] == "held"
@@ -192,7 +195,10 @@ def test_support_corrects_and_nobody_else(service: Running) -> None:
     session = planned_anew(service)
     address = f"/sessions/{session['session_id']}"
     service.clock.advance(timedelta(days=7, hours=1))
-    with service.client() as mentor, service.client("support", "sam@example.org") as support:
+    with (
+        service.mentors_client(session["mentor_id"]) as mentor,
+        service.client("support", "sam@example.org") as support,
+    ):
         mentor.post(f"{address}/cancellation", json={"reason": "student_no_show"})
         body = {"status": "held", "why": "Le mentor s’est trompé de session."}
         problem(mentor.post(f"{address}/correction", json=body), 403, "forbidden")
@@ -210,19 +216,19 @@ LISTED = "SELECT status, reason FROM sessions_list WHERE session_id = %s AND val
 def test_a_repeated_key_gives_the_same_answer_and_another_body_is_refused(service: Running) -> None:
     student_id = service.student(service.mentor())
     body = {"student_id": str(student_id), "starts_at": in_a_week().isoformat(), "duration_minutes": 45}
-    with service.client() as mentor:
+    with service.client() as support:
         key = {"Idempotency-Key": str(uuid4())}
-        first, second = (mentor.post("/sessions", json=body, headers=key) for _ in range(2))
+        first, second = (support.post("/sessions", json=body, headers=key) for _ in range(2))
         assert (first.status_code, first.json()) == (second.status_code, second.json())
         other = body | {"duration_minutes": 60}
-        problem(mentor.post("/sessions", json=other, headers=key), 422, "idempotency_key_reused")
+        problem(support.post("/sessions", json=other, headers=key), 422, "idempotency_key_reused")
     assert len(service.rows("SELECT 1 FROM sessions_of_student WHERE student_id = %s", student_id)) == 1
 
 
 def test_a_stale_version_is_refused(service: Running) -> None:
     session = planned_anew(service)
     address = f"/sessions/{session['session_id']}/reschedule"
-    with service.client() as mentor:
+    with service.mentors_client(session["mentor_id"]) as mentor:
         first, second = ((in_a_week() + timedelta(hours=hours)).isoformat() for hours in (1, 2))
         by = {"requested_by": "mentor"}
         assert mentor.post(address, json=by | {"starts_at": first}, headers={"If-Match": '"1"'}).is_success
@@ -239,7 +245,7 @@ def test_the_list_is_paged_and_filtered(service: Running) -> None:
         service.schedule(student_id, starts_at)
     mine = {"mentor_id": str(mentor_id)}
     written = [starts_at.isoformat().replace("+00:00", "Z") for starts_at in starts]
-    with service.client() as mentor:
+    with service.mentors_client(mentor_id) as mentor:
         eventually(lambda: len(mentor.get("/sessions", params=mine).json()["items"]) == 5)
         seen, cursor = [], None
         while True:
@@ -276,7 +282,7 @@ def test_a_body_out_of_its_bounds_changes_nothing(
 ) -> None:
     before = events_in_store(service)
     good = {"student_id": planned["student_id"], "starts_at": planned["starts_at"], "duration_minutes": 45}
-    with service.client() as mentor:
+    with service.mentors_client(planned["mentor_id"]) as mentor:
         assert problem(mentor.post("/sessions", json=good | wrong), 422, "invalid_body")["errors"]
     assert events_in_store(service) == before
 
@@ -284,11 +290,11 @@ def test_a_body_out_of_its_bounds_changes_nothing(
 def test_every_route_asks_who_is_there(service: Running, planned: dict[str, Any]) -> None:
     address = f"{service.url}/api/sessions/{planned['session_id']}"
     problem(httpx.get(address), 401, "unauthenticated")
-    with service.client("student") as student, service.client("billing") as billing:
+    with service.students_client(planned["student_id"]) as student, service.client("billing") as billing:
         for client in (student, billing):
             problem(client.post(f"{address}/cancellation", json={"reason": "student_early"}), 403, "forbidden")
             problem(client.post("/sessions/import", json={"rows": []}), 403, "forbidden")
             assert client.get(address).is_success
-    with service.client() as mentor:
+    with service.mentors_client(planned["mentor_id"]) as mentor:
         problem(mentor.get(f"/sessions/{uuid4()}"), 404, "session_unknown")
         problem(mentor.post(f"/sessions/{uuid4()}/completion"), 404, "session_unknown")

@@ -113,8 +113,8 @@ def test_what_is_yet_to_come_is_the_present_mentors_whatever_the_file_says(servi
     past = row(student_id, PAST, mentor_id=str(alice))
     coming = row(student_id, in_a_week(), mentor_id=str(alice))
     send(service, [past, coming])
-    with service.client() as mentor:
-        mentors = [mentor.get(f"/sessions/{one['session_id']}").json()["mentor_id"] for one in (past, coming)]
+    with service.client() as support:
+        mentors = [support.get(f"/sessions/{one['session_id']}").json()["mentor_id"] for one in (past, coming)]
     assert mentors == [str(alice), str(bruno)]
     service.transfer(student_id, bruno, alice)
     assert service.published_of(coming["session_id"], 2)[-1].type == "relais.sessions.SessionReassigned.v1"

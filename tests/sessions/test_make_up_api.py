@@ -28,13 +28,13 @@ def student_id(service: Running) -> UUID:
 
 def plan(service: Running, student_id: UUID, starts_at: datetime, makes_up_for: str | None) -> httpx.Response:
     body = {"student_id": str(student_id), "starts_at": starts_at.isoformat(), "duration_minutes": 45}
-    with service.client() as mentor:
-        return mentor.post("/sessions", json=body | {"makes_up_for": makes_up_for})
+    with service.client() as support:
+        return support.post("/sessions", json=body | {"makes_up_for": makes_up_for})
 
 
 def cancel(service: Running, session: dict[str, Any], **body: Any) -> dict[str, Any]:
-    with service.client() as mentor:
-        answer = mentor.post(f"/sessions/{session['session_id']}/cancellation", json=body)
+    with service.client() as support:
+        answer = support.post(f"/sessions/{session['session_id']}/cancellation", json=body)
     assert answer.is_success, answer.text
     done: dict[str, Any] = answer.json()
     return done
@@ -55,8 +55,8 @@ def missed(service: Running, student_id: UUID) -> dict[str, Any]:
 
 
 def read(service: Running, session_id: str) -> dict[str, Any]:
-    with service.client("student") as student:
-        found: dict[str, Any] = student.get(f"/sessions/{session_id}").json()
+    with service.client() as support:
+        found: dict[str, Any] = support.get(f"/sessions/{session_id}").json()
     return found
 
 
@@ -74,8 +74,8 @@ def test_a_session_is_caught_up_before_an_absence_and_both_say_so(service: Runni
     ]
 
     def listed() -> dict[str, Any]:
-        with service.client() as mentor:
-            items = mentor.get("/sessions", params={"student_id": str(student_id)}).json()["items"]
+        with service.client() as support:
+            items = support.get("/sessions", params={"student_id": str(student_id)}).json()["items"]
         return {one["session_id"]: (one["makes_up_for"], one["made_up_by"]) for one in items}
 
     eventually(lambda: listed().get(away["session_id"]) == (None, session_id))
@@ -85,9 +85,9 @@ def test_a_session_is_caught_up_before_an_absence_and_both_say_so(service: Runni
 def test_every_event_of_a_make_up_says_what_it_makes_up_for(service: Running, student_id: UUID) -> None:
     away = missed(service, student_id)
     session = plan(service, student_id, in_a_week(), away["session_id"]).json()
-    with service.client() as mentor:
+    with service.client() as support:
         moved = {"starts_at": (in_a_week() + DAY).isoformat(), "requested_by": "mentor"}
-        assert mentor.post(f"/sessions/{session['session_id']}/reschedule", json=moved).is_success
+        assert support.post(f"/sessions/{session['session_id']}/reschedule", json=moved).is_success
     cancel(service, session, reason="student_early")
     events = service.published_of(session["session_id"], 3)
     assert {str(event.data.model_dump()["makes_up_for"]) for event in events} == {away["session_id"]}
@@ -113,8 +113,8 @@ def test_what_cannot_be_made_up_for_is_refused_with_a_sentence_and_leaves_nothin
         (str(uuid4()), "session_unknown"),
     ):
         body = {"student_id": str(student_id), "starts_at": in_a_week().isoformat(), "duration_minutes": 45}
-        with service.client(language=language) as mentor:
-            answer = mentor.post("/sessions", json=body | {"makes_up_for": session_id})
+        with service.client(language=language) as support:
+            answer = support.post("/sessions", json=body | {"makes_up_for": session_id})
         assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
         assert answer.json()["detail"].endswith(".")
     assert service.rows("SELECT count(*) AS n FROM stored_events") == before

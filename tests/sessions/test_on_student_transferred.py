@@ -61,12 +61,12 @@ def test_no_session_planned_or_moved_at_the_instant_of_a_transfer_is_left_behind
 
     def move() -> None:
         hours = 0
-        with service.client() as mentor:
+        with service.client() as support:
             while not stop.is_set():
                 hours += 1
                 starts_at = (in_a_week() + timedelta(hours=hours)).isoformat()
                 body = {"starts_at": starts_at, "requested_by": "mentor"}
-                answer = mentor.post(f"/sessions/{moving['session_id']}/reschedule", json=body)
+                answer = support.post(f"/sessions/{moving['session_id']}/reschedule", json=body)
                 assert answer.is_success, answer.text
 
     threads = [threading.Thread(target=work) for work in (plan, plan, move)]
@@ -84,11 +84,11 @@ def test_no_session_planned_or_moved_at_the_instant_of_a_transfer_is_left_behind
         thread.join()
     last = mentors[ROUNDS % 2]
     sessions = [*planned, moving["session_id"]]
-    with service.client() as mentor:
+    with service.client() as support:
         left_behind = [
             session_id
             for session_id in sessions
-            if mentor.get(f"/sessions/{session_id}").json()["mentor_id"] != str(last)
+            if support.get(f"/sessions/{session_id}").json()["mentor_id"] != str(last)
         ]
     assert left_behind == []
     eventually(lambda: {row["mentor_id"] for row in service.rows(OF_STUDENT, student_id)} == {last})
@@ -101,8 +101,8 @@ def test_a_session_planned_again_after_a_transfer_is_the_new_mentors(service: Ru
     student_id = service.student(alice)
     session = service.schedule(student_id, in_a_week())
     address = f"/sessions/{session['session_id']}"
-    with service.client() as mentor, service.client("support") as support:
-        assert mentor.post(f"{address}/cancellation", json={"reason": "student_early"}).is_success
+    with service.client() as support:
+        assert support.post(f"{address}/cancellation", json={"reason": "student_early"}).is_success
         service.transfer(student_id, alice, bruno)
         eventually(partial(has_mentor, service, student_id, bruno))
         body = {"status": "scheduled", "why": "Annulée par erreur."}

@@ -1,7 +1,7 @@
 """HTTP: a student's attendance file, as JSON, CSV and PDF."""
 
 from datetime import date, datetime
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -11,16 +11,17 @@ from pydantic import BaseModel
 from services.attendance.domain.attendance_file import Entry, FileWeek, weeks_of
 from services.attendance.domain.standing import Cause, Outcome, Standing
 from services.attendance.domain.week import Week
+from services.attendance.edges.access import READ_ENTRIES_OF_EVENTS, READ_FILE
 from services.attendance.edges.documents import StudentFile, file_as_csv, file_as_pdf
 from services.attendance.views import sessions, students
+from services.chassis.access import Guard, patient
 from services.chassis.auth import Principal
 from services.chassis.clock import Clock
 from services.chassis.database import Database
-from services.chassis.http import MAX_LIMIT, Instant, Limit, Page, require
-from services.chassis.refusal import Forbidden, NotFound
+from services.chassis.http import MAX_LIMIT, Instant, Limit, Page
+from services.chassis.refusal import NotFound
 
-READERS: Final = ("mentor", "student", "support", "training")
-
+Reader = Annotated[Principal, READ_FILE.person]
 AsOf = Annotated[Instant | None, Query(description="As it was known at this instant.")]
 
 
@@ -95,38 +96,34 @@ class Attendance(BaseModel):
     weeks: list[AttendanceWeek]
 
 
-def attendance_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRouter:
+def attendance_router(database: Database, guard: Guard, clock: Clock, zone: ZoneInfo) -> APIRouter:
     """Routes ``/students/{student_id}/attendance``."""
     router = APIRouter(prefix="/students/{student_id}", tags=["attendance"])
 
     @router.get("/attendance")
-    def attendance(
-        student_id: UUID, principal: Annotated[Principal, require(*READERS)], as_of: AsOf = None
-    ) -> Attendance:
+    @patient
+    def attendance(student_id: UUID, person: Reader, as_of: AsOf = None) -> Attendance:
         """The student's weeks, from the enrolment (or the first session, if earlier) to the current one, and later ones
         with sessions."""
-        return _view(_read(student_id, principal, as_of))
+        return _view(_read(student_id, person, as_of))
 
     @router.get("/attendance.csv", response_class=Response)
-    def attendance_as_csv(
-        student_id: UUID, principal: Annotated[Principal, require(*READERS)], as_of: AsOf = None
-    ) -> Response:
+    @patient
+    def attendance_as_csv(student_id: UUID, person: Reader, as_of: AsOf = None) -> Response:
         """The same as a CSV file with French headers, one row a week."""
-        return file_as_csv(_read(student_id, principal, as_of), zone)
+        return file_as_csv(_read(student_id, person, as_of), zone)
 
     @router.get("/attendance.pdf", response_class=Response)
-    def attendance_as_pdf(
-        student_id: UUID, principal: Annotated[Principal, require(*READERS)], as_of: AsOf = None
-    ) -> Response:
+    @patient
+    def attendance_as_pdf(student_id: UUID, person: Reader, as_of: AsOf = None) -> Response:
         """The same as a PDF file in French: one row a week, and the file's totals."""
-        return file_as_pdf(_read(student_id, principal, as_of), zone)
+        return file_as_pdf(_read(student_id, person, as_of), zone)
 
-    def _read(student_id: UUID, principal: Principal, as_of: datetime | None) -> StudentFile:
+    def _read(student_id: UUID, person: Principal, as_of: datetime | None) -> StudentFile:
+        guard.check(READ_FILE, person, student_id=student_id)
         with database.connection() as connection:
             student = students.find(connection, student_id, as_of=as_of)
             entries = sessions.entries_of(connection, student_id, as_of=as_of)
-        if principal.role == "student" and (student is None or student.email.lower() != principal.email.lower()):
-            raise Forbidden("forbidden", "Ce dossier n’est pas le vôtre.", "This file is not yours.")
         if student is None and not entries:
             raise NotFound("student_unknown", "Cet étudiant n’est pas connu.", "This student is not known.")
         enrolled_at = student.enrolled_at if student is not None else None
@@ -142,7 +139,7 @@ def entries_router(database: Database, zone: ZoneInfo) -> APIRouter:
     @router.get("/attendance-entries")
     def attendance_entries(
         event_id: Annotated[list[UUID], Query(min_length=1, max_length=MAX_LIMIT, description="The events asked for.")],
-        principal: Annotated[Principal, require("support", "training")],
+        _: Annotated[Principal, READ_ENTRIES_OF_EVENTS.person],
         limit: Limit = MAX_LIMIT,
     ) -> Page[EntryOfEvent]:
         """What these events say in the files; an event makes one entry at most."""

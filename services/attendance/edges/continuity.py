@@ -8,29 +8,27 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Response
-from psycopg import Connection
-from psycopg.rows import DictRow
 from pydantic import BaseModel, Field
 
 from services.attendance.domain.continuity import Stands, State, hours_left, state_of
 from services.attendance.domain.standing import Cause, Outcome
 from services.attendance.domain.week import Week
+from services.attendance.edges.access import READ_BOARD
 from services.attendance.edges.wording import FUNDINGS, STANDINGS
-from services.attendance.views import continuity, mentors
+from services.attendance.views import continuity
 from services.attendance.views.continuity import Question, StudentWeek
+from services.chassis.access import Guard, patient
 from services.chassis.auth import Principal
 from services.chassis.clock import Clock
 from services.chassis.csv_file import Cell, csv_response
 from services.chassis.database import Database
-from services.chassis.http import DEFAULT_LIMIT, Instant, Limit, Page, decode_cursor, encode_cursor, require
-from services.chassis.refusal import Forbidden, Refused
+from services.chassis.http import DEFAULT_LIMIT, Instant, Limit, Page, decode_cursor, encode_cursor
+from services.chassis.refusal import Refused
 
-READERS: Final = ("training", "support", "mentor")
 MAX_CSV_ROWS: Final = 20_000
-NOBODY: Final = UUID(int=0)
 
 Funding = Literal["third_party", "apprenticeship", "self_funded"]
-Reader = Annotated[Principal, require(*READERS)]
+Reader = Annotated[Principal, READ_BOARD.person]
 WeekAsked = Annotated[str | None, Query(description="As 2026-W47; by default the current week.", max_length=8)]
 AsOf = Annotated[Instant | None, Query(description="As it was known, and counted, at this instant.")]
 
@@ -101,13 +99,14 @@ class ContinuityPage(Page[ContinuityRow]):
     counts: dict[State, int]
 
 
-def continuity_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRouter:
+def continuity_router(database: Database, guard: Guard, clock: Clock, zone: ZoneInfo) -> APIRouter:
     """Routes ``/continuity``."""
     router = APIRouter(tags=["continuity"])
 
     @router.get("/continuity")
+    @patient
     def weekly_continuity(
-        principal: Reader,
+        person: Reader,
         week: WeekAsked = None,
         state: State | None = None,
         funding: Funding | None = None,
@@ -116,12 +115,11 @@ def continuity_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRo
         cursor: str | None = None,
         limit: Limit = DEFAULT_LIMIT,
     ) -> ContinuityPage:
-        """Each student's week: green, to plan, at risk or missed. A mentor sees the own students."""
+        """Each student's week: green, to plan, at risk or missed. A mentor sees whom they accompany and lent."""
         now = as_of or clock.now()
         asked = _week(week, now)
+        question = replace(_question(person, asked, state, funding, mentor_id, now, as_of), after=_after(cursor))
         with database.connection() as connection:
-            question = _question(connection, principal, asked, state, funding, mentor_id, now, as_of)
-            question = replace(question, after=_after(cursor))
             board = continuity.board(connection, question, limit=limit + 1)
         found = board.weeks
         last = found[:limit][-1:] if len(found) > limit else []
@@ -139,8 +137,9 @@ def continuity_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRo
         )
 
     @router.get("/continuity.csv", response_class=Response)
+    @patient
     def weekly_continuity_as_csv(
-        principal: Reader,
+        person: Reader,
         week: WeekAsked = None,
         state: State | None = None,
         funding: Funding | None = None,
@@ -150,8 +149,8 @@ def continuity_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRo
         """The same as a CSV file with French headers, one row a student."""
         now = as_of or clock.now()
         asked = _week(week, now)
+        question = _question(person, asked, state, funding, mentor_id, now, as_of)
         with database.connection() as connection:
-            question = _question(connection, principal, asked, state, funding, mentor_id, now, as_of)
             found = continuity.board(connection, question, limit=MAX_CSV_ROWS + 1).weeks
         if len(found) > MAX_CSV_ROWS:
             raise Refused(
@@ -162,8 +161,7 @@ def continuity_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRo
         return csv_response(f"continuite-{asked}.csv", CSV_HEADER, [_csv_row(one, asked, now) for one in found])
 
     def _question(
-        connection: Connection[DictRow],
-        principal: Principal,
+        person: Principal,
         week: Week,
         state: State | None,
         funding: str | None,
@@ -172,11 +170,7 @@ def continuity_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRo
         as_of: datetime | None,
     ) -> Question:
         ends_at = week.ends_at(zone)
-        if principal.role == "mentor":
-            own_id = mentors.with_email(connection, principal.email) or NOBODY
-            if mentor_id not in (None, own_id):
-                raise Forbidden("forbidden", "Ce ne sont pas vos étudiants.", "These are not your students.")
-            mentor_id = own_id
+        own = guard.own(READ_BOARD, person, mentor_id=mentor_id)
         return Question(
             starts_at=week.starts_at(zone),
             ends_at=ends_at,
@@ -184,6 +178,7 @@ def continuity_router(database: Database, clock: Clock, zone: ZoneInfo) -> APIRo
             stands=_standing_for(state, ends_at, now),
             funding=funding,
             mentor_id=mentor_id,
+            student_ids=own.student_ids if own is not None and mentor_id is None else None,
         )
 
     def _week(written: str | None, now: datetime) -> Week:

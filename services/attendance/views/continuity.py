@@ -28,6 +28,7 @@ WITH everybody AS MATERIALIZED (
     SELECT student_id, name, funding, mentor_id, stands FROM everybody
     WHERE (%(funding)s::text IS NULL OR funding = %(funding)s)
       AND (%(mentor_id)s::uuid IS NULL OR mentor_id = %(mentor_id)s)
+      AND (%(of_students)s::uuid[] IS NULL OR student_id = ANY(%(of_students)s))
 )
 SELECT counted.held, counted.planned, counted.nothing, page.*
 FROM (
@@ -91,6 +92,7 @@ class Question:
     stands: Sequence[Stands] | None = None
     funding: str | None = None
     mentor_id: UUID | None = None
+    student_ids: Sequence[UUID] | None = None
     after: tuple[str, UUID] | None = None
 
     def parameters(self) -> dict[str, Any]:
@@ -102,6 +104,7 @@ class Question:
             "stands": [one.value for one in self.stands] if self.stands is not None else None,
             "funding": self.funding,
             "mentor_id": self.mentor_id,
+            "of_students": self.student_ids,
             "after_name": after_name,
             "after_id": after_id,
         }

@@ -14,8 +14,6 @@ ON CONFLICT (mentor_id) DO UPDATE SET email = excluded.email, name = excluded.na
 
 PAIR: Final = "INSERT INTO pairing_states (student_id, sequence, mentor_id, recorded_at) VALUES (%s, %s, %s, %s)"
 
-BY_EMAIL: Final = "SELECT mentor_id FROM mentors WHERE lower(email) = lower(%s)"
-
 
 def keep(connection: Connection[DictRow], mentor_id: UUID, *, email: str, name: str) -> None:
     """Inserts or replaces the mentor's row."""
@@ -27,9 +25,3 @@ def pair(
 ) -> None:
     """Adds what one event says about who accompanies a student."""
     connection.execute(PAIR, (student_id, sequence, mentor_id, recorded_at))
-
-
-def with_email(connection: Connection[DictRow], email: str) -> UUID | None:
-    """The mentor whose account has this e-mail; None where none is known."""
-    row = connection.execute(BY_EMAIL, (email,)).fetchone()
-    return None if row is None else row["mentor_id"]

@@ -21,7 +21,9 @@ from services.billing.domain.close_statement import (
 )
 from services.billing.domain.events import StatementClosed
 from services.billing.domain.month import Month
+from services.billing.edges.access import CLOSE, READ, READ_LINES_OF_EVENTS
 from services.billing.views.statements import LinesChanged, StatementRow, Statements
+from services.chassis.access import Guard, patient
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Commands, Decision, check_if_match
 from services.chassis.csv_file import Cell, csv_response
@@ -32,18 +34,16 @@ from services.chassis.http import (
     Instant,
     Limit,
     Page,
-    command_request,
     decode_cursor,
     encode_cursor,
     invalid_cursor,
-    require,
 )
 from services.chassis.ids import derived_id
 from services.chassis.refusal import Refused
 
-READERS: Final = ("mentor", "support", "billing")
 STATEMENTS_A_PAGE: Final = 12
 
+Reader = Annotated[Principal, READ.person]
 MonthPath = Annotated[str, Path(description="The month, as 2026-11.", max_length=7)]
 AsOf = Annotated[Instant | None, Query(description="As it stood at this instant.")]
 
@@ -117,19 +117,23 @@ class StatementView(BaseModel):
     version: int
 
 
-def statements_router(database: Database, store: EventStore, commands: Commands, statements: Statements) -> APIRouter:
+def statements_router(
+    database: Database, store: EventStore, commands: Commands, statements: Statements, guard: Guard
+) -> APIRouter:
     """Routes below ``/mentors/{mentor_id}/statements``."""
     router = APIRouter(prefix="/mentors/{mentor_id}/statements", tags=["statements"])
 
     @router.get("")
+    @patient
     def list_statements(
         mentor_id: UUID,
-        principal: Annotated[Principal, require(*READERS)],
+        person: Reader,
         cursor: str | None = None,
         limit: Limit = STATEMENTS_A_PAGE,
         as_of: AsOf = None,
     ) -> Page[StatementView]:
         """The mentor's statements, newest month first."""
+        guard.check(READ, person, mentor_id=mentor_id)
         position = decode_cursor(cursor)
         before = _month_of(position)
         with database.connection() as connection:
@@ -142,10 +146,10 @@ def statements_router(database: Database, store: EventStore, commands: Commands,
         )
 
     @router.get("/{month}.csv", response_class=Response)
-    def statement_as_csv(
-        mentor_id: UUID, month: MonthPath, principal: Annotated[Principal, require(*READERS)], as_of: AsOf = None
-    ) -> Response:
+    @patient
+    def statement_as_csv(mentor_id: UUID, month: MonthPath, person: Reader, as_of: AsOf = None) -> Response:
         """The statement as a CSV file with French headers."""
+        guard.check(READ, person, mentor_id=mentor_id)
         wanted = _month(month)
         with database.connection() as connection:
             row = statements.one(connection, mentor_id, wanted, as_of=as_of)
@@ -154,17 +158,15 @@ def statements_router(database: Database, store: EventStore, commands: Commands,
         )
 
     @router.get("/{month}")
-    def statement(
-        mentor_id: UUID, month: MonthPath, principal: Annotated[Principal, require(*READERS)], as_of: AsOf = None
-    ) -> StatementView:
+    @patient
+    def statement(mentor_id: UUID, month: MonthPath, person: Reader, as_of: AsOf = None) -> StatementView:
         """The statement of one month; open and empty where there is nothing on it."""
+        guard.check(READ, person, mentor_id=mentor_id)
         with database.connection() as connection:
             return _view(statements.one(connection, mentor_id, _month(month), as_of=as_of))
 
     @router.post("/{month}/close", response_model=StatementView)
-    def close(
-        mentor_id: UUID, month: MonthPath, request: Annotated[CommandRequest, command_request("billing")]
-    ) -> Response:
+    def close(mentor_id: UUID, month: MonthPath, request: Annotated[CommandRequest, CLOSE.command]) -> Response:
         """Closes the statement for good; closing it again changes nothing."""
         wanted = _month(month)
         return commands.execute(request, lambda: _close(mentor_id, wanted, request))
@@ -215,7 +217,7 @@ def lines_router(database: Database, statements: Statements) -> APIRouter:
     @router.get("/statement-lines")
     def statement_lines(
         event_id: Annotated[list[UUID], Query(min_length=1, max_length=MAX_LIMIT, description="The events asked for.")],
-        principal: Annotated[Principal, require("support", "billing")],
+        _: Annotated[Principal, READ_LINES_OF_EVENTS.person],
         limit: Limit = MAX_LIMIT,
     ) -> Page[LineOfEvent]:
         """The lines that these events made; an event makes one at most."""

@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Commands, Decision
 from services.chassis.database import Database
-from services.chassis.http import DEFAULT_LIMIT, Limit, Page, command_request, decode_cursor, encode_cursor, require
+from services.chassis.http import DEFAULT_LIMIT, Limit, Page, decode_cursor, encode_cursor
 from services.chassis.refusal import NotFound, Refused
+from services.notifier.edges.access import READ, RESEND
 from services.notifier.edges.rendering import Renderer
 from services.notifier.views import emails, people
 
@@ -48,7 +49,7 @@ def create_router(database: Database, renderer: Renderer, commands: Commands) ->
 
     @router.get("/emails")
     def list_emails(
-        person: Annotated[Principal, require()],
+        person: Annotated[Principal, READ.person],
         state: State | None = None,
         event_id: UUID | None = None,
         to: Annotated[str | None, Query(max_length=254)] = None,
@@ -61,29 +62,29 @@ def create_router(database: Database, renderer: Renderer, commands: Commands) ->
             "state": state,
             "event_id": event_id,
             "to": to,
-            **_reader(person),
             "before_at": before.get("created_at"),
             "before_id": before.get("email_id"),
             "limit": limit + 1,
         }
         with database.connection() as connection:
-            rows = connection.execute(emails.LIST, asked).fetchall()
+            rows = connection.execute(emails.LIST, asked | _reader(connection, person)).fetchall()
             shown = [_shown(connection, renderer, row) for row in rows[:limit]]
         last = shown[-1] if len(rows) > limit else None
         following = encode_cursor({"created_at": last.created_at, "email_id": str(last.email_id)}) if last else None
         return Page[Email](items=shown, next_cursor=following)
 
     @router.get("/emails/{email_id}")
-    def get_email(email_id: UUID, person: Annotated[Principal, require()]) -> Email:
+    def get_email(email_id: UUID, person: Annotated[Principal, READ.person]) -> Email:
         """One e-mail with its text and HTML."""
         with database.connection() as connection:
-            row = connection.execute(emails.FIND_FOR, {"email_id": email_id, **_reader(person)}).fetchone()
+            asked = {"email_id": email_id} | _reader(connection, person)
+            row = connection.execute(emails.FIND_FOR, asked).fetchone()
             if row is None:
                 raise _unknown()
             return _shown(connection, renderer, row)
 
     @router.post("/emails/{email_id}/resend")
-    def resend(email_id: UUID, request: Annotated[CommandRequest, command_request("support")]) -> Response:
+    def resend(email_id: UUID, request: Annotated[CommandRequest, RESEND.command]) -> Response:
         """Queues the e-mail again, written anew, with a Message-ID of its own."""
 
         def attempt() -> Decision:
@@ -110,12 +111,12 @@ def create_router(database: Database, renderer: Renderer, commands: Commands) ->
     return router
 
 
-def _reader(person: Principal) -> dict[str, object]:
-    """Whose letters are shown: None means everybody's."""
-    return {
-        "reader": None if "support" in person.roles else person.email,
-        "reader_is_mentor": "mentor" in person.roles,
-    }
+def _reader(connection: Connection[DictRow], person: Principal) -> dict[str, object]:
+    """Whose letters are shown: None means everybody's. By account: an address may change hands."""
+    if person.role == "support":
+        return {"readers": None, "named": None}
+    own_ids = people.with_email(connection, person.role, person.email)
+    return {"readers": own_ids, "named": own_ids if person.role == "mentor" else []}
 
 
 def _unknown() -> NotFound:

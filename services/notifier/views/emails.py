@@ -63,13 +63,9 @@ FIND = "SELECT * FROM emails WHERE email_id = %s"
 
 # A reader who is not support sees what was written to them, a mentor also what was written about them.
 FIND_FOR = """
-SELECT e.* FROM emails AS e LEFT JOIN people AS p ON p.person_id = e.recipient_id
-WHERE email_id = %(email_id)s AND (
-    %(reader)s::text IS NULL OR lower(coalesce(e.recipient, p.email)) = %(reader)s
-    OR (%(reader_is_mentor)s AND EXISTS (
-        SELECT FROM people AS r WHERE lower(r.email) = %(reader)s AND r.role = 'mentor' AND r.person_id = ANY(e.needs)
-    ))
-)
+SELECT * FROM emails
+WHERE email_id = %(email_id)s
+    AND (%(readers)s::uuid[] IS NULL OR recipient_id = ANY(%(readers)s) OR needs && %(named)s::uuid[])
 """
 
 LIST = """
@@ -78,13 +74,7 @@ WHERE (%(state)s::text IS NULL OR e.state = %(state)s)
     AND (%(event_id)s::uuid IS NULL OR e.event_id = %(event_id)s)
     AND (%(to)s::text IS NULL OR lower(coalesce(e.recipient, p.email)) = lower(%(to)s))
     AND (%(before_at)s::timestamptz IS NULL OR (e.created_at, e.email_id) < (%(before_at)s, %(before_id)s::uuid))
-    AND (
-        %(reader)s::text IS NULL OR lower(coalesce(e.recipient, p.email)) = %(reader)s
-        OR (%(reader_is_mentor)s AND EXISTS (
-            SELECT FROM people AS r
-            WHERE lower(r.email) = %(reader)s AND r.role = 'mentor' AND r.person_id = ANY(e.needs)
-        ))
-    )
+    AND (%(readers)s::uuid[] IS NULL OR e.recipient_id = ANY(%(readers)s) OR e.needs && %(named)s::uuid[])
 ORDER BY e.created_at DESC, e.email_id DESC LIMIT %(limit)s
 """
 

@@ -19,6 +19,7 @@ SET role = excluded.role, email = excluded.email, name = excluded.name, language
 
 FIND = "SELECT person_id, role, email, name, language, timezone FROM people WHERE person_id = ANY(%s)"
 
+WITH_EMAIL = "SELECT person_id FROM people WHERE lower(email) = %s AND role = %s"
 
 PAIR = "UPDATE people SET mentor_id = %s WHERE person_id = %s"
 
@@ -34,6 +35,11 @@ def mentors_of(connection: Connection[DictRow], student_ids: Iterable[UUID]) -> 
     """The present mentor of each student, as far as it is known."""
     rows = connection.execute(MENTORS_OF, (list(student_ids),)).fetchall()
     return {row["person_id"]: row["mentor_id"] for row in rows}
+
+
+def with_email(connection: Connection[DictRow], role: str, email: str) -> list[UUID]:
+    """Whose address it is now."""
+    return [row["person_id"] for row in connection.execute(WITH_EMAIL, (email.lower(), role)).fetchall()]
 
 
 def keep(connection: Connection[DictRow], person: Person) -> None:

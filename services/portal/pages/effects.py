@@ -74,6 +74,9 @@ async def look(apis: Apis, zone: str, session: Session, events: Sequence[Event])
         or_problem(_entry(apis, session, event)) if "entry" in expected else _nothing(),
         or_problem(_emails(apis, event)) if "email" in expected else _nothing(),
     )
+    # What is not this person's to see is no part of the page: a statement is its mentor's alone.
+    asked = {"line": line, "entry": entry, "email": emails}
+    refused = {name for name, part in asked.items() if isinstance(part, Problem) and part.status == 403}
     found_line, statement = line if isinstance(line, tuple) else (None, None)
     found_entry = entry if isinstance(entry, Entry) else None
     found_emails = emails if isinstance(emails, list) else []
@@ -81,13 +84,13 @@ async def look(apis: Apis, zone: str, session: Session, events: Sequence[Event])
     sent = all(email.state != "queued" for email in found_emails)
     return Effects(
         event=event,
-        expected=expected,
+        expected=expected - refused,
         line=found_line,
         statement=statement,
         entry=found_entry,
         emails=found_emails,
-        away=[part for part in (line, entry, emails) if isinstance(part, Problem)],
-        complete=expected <= found and sent,
+        away=[part for part in asked.values() if isinstance(part, Problem) and part.status != 403],
+        complete=expected - refused <= found and sent,
         recent=(datetime.now(UTC) - event.recorded_at).total_seconds() < STILL_TO_COME_S,
     )
 

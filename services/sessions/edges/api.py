@@ -1,10 +1,12 @@
 """The routes of the service *sessions*."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 
+from services.chassis.access import Guard, patient
 from services.chassis.auth import Principal
 from services.chassis.clock import Clock
 from services.chassis.commands import CommandRequest
@@ -13,10 +15,8 @@ from services.chassis.http import (
     DEFAULT_LIMIT,
     Limit,
     Page,
-    command_request,
     decode_cursor,
     encode_cursor,
-    require,
 )
 from services.chassis.problem import language_of
 from services.sessions.domain.cancel_session import CancelSession
@@ -24,6 +24,7 @@ from services.sessions.domain.cancellation_reasons import reasons_for
 from services.sessions.domain.complete_session import CompleteSession
 from services.sessions.domain.events import Status
 from services.sessions.domain.reschedule_session import RescheduleSession
+from services.sessions.edges.access import CHANGE, CORRECT, IMPORT, PLAN, READ
 from services.sessions.edges.bodies import (
     Cancellation,
     Completion,
@@ -40,26 +41,34 @@ from services.sessions.edges.bodies import (
     session_body,
 )
 from services.sessions.edges.cursor import position_after
-from services.sessions.edges.handling import SessionHandling
+from services.sessions.edges.handling import Loaded, SessionHandling
 from services.sessions.edges.importing import SessionImport
 from services.sessions.edges.publish import published
 from services.sessions.views.sessions_list import Filter, SessionsList
 
-Anybody = Annotated[Principal, require()]
-Planner = Annotated[CommandRequest, command_request("mentor", "support", "directory")]
-Mentor = Annotated[CommandRequest, command_request("mentor", "support")]
-Support = Annotated[CommandRequest, command_request("support")]
-Importer = Annotated[CommandRequest, command_request("support", "directory")]
+Reader = Annotated[Principal, READ.person]
+Planner = Annotated[CommandRequest, PLAN.command]
+Mentor = Annotated[CommandRequest, CHANGE.command]
+Support = Annotated[CommandRequest, CORRECT.command]
+Importer = Annotated[CommandRequest, IMPORT.command]
 AsOf = Annotated[When | None, Query(description="As it stood at this instant; by default, now.")]
 
 
 def create_router(
-    handling: SessionHandling, importing: SessionImport, sessions: SessionsList, clock: Clock
+    handling: SessionHandling, importing: SessionImport, sessions: SessionsList, guard: Guard, clock: Clock
 ) -> APIRouter:
     """Everything below ``/api/sessions``."""
     router = APIRouter(prefix="/sessions", tags=["sessions"])
 
+    def readable(session_id: UUID, person: Principal, *, as_of: datetime | None = None) -> Loaded:
+        """The session, as it stood; by whoever held it then, or accompanies the student now."""
+        loaded = handling.load(session_id, as_of=as_of)
+        held = loaded.session.appointment
+        guard.check(READ, person, mentor_id=held.mentor_id, student_id=held.student_id)
+        return loaded
+
     @router.post("", status_code=201, response_model=SessionView)
+    @patient
     def schedule_session(body: NewSession, request: Planner) -> Response:
         """Plan a session, or make up for one; a start in the past documents one afterwards."""
         return handling.schedule(request, body)
@@ -70,8 +79,9 @@ def create_router(
         return importing.run(request, body)
 
     @router.get("")
+    @patient
     def list_sessions(
-        _: Anybody,
+        person: Reader,
         mentor_id: UUID | None = None,
         student_id: UUID | None = None,
         from_: Annotated[When | None, Query(alias="from", description="Earliest start, included.")] = None,
@@ -81,8 +91,9 @@ def create_router(
         cursor: str | None = None,
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[SessionView]:
-        """Sessions by their start."""
+        """Sessions by their start: a mentor's own and their students', a student's own; everybody's for the staff."""
         wanted = Filter(
+            own=guard.own(READ, person, mentor_id=mentor_id, student_id=student_id),
             mentor_id=mentor_id,
             student_id=student_id,
             from_=from_,
@@ -101,21 +112,24 @@ def create_router(
         )
 
     @router.get("/{session_id}", response_model=SessionView)
-    def get_session(_: Anybody, session_id: UUID, response: Response, as_of: AsOf = None) -> dict[str, Any]:
+    @patient
+    def get_session(person: Reader, session_id: UUID, response: Response, as_of: AsOf = None) -> dict[str, Any]:
         """A session, at its latest version."""
-        loaded = handling.load(session_id, as_of=as_of)
+        loaded = readable(session_id, person, as_of=as_of)
         response.headers["ETag"] = f'"{loaded.version}"'
         return session_body(session_id, loaded.session, loaded.version)
 
     @router.get("/{session_id}/history")
-    def session_history(_: Anybody, session_id: UUID, as_of: AsOf = None) -> Page[RecordedEvent]:
+    @patient
+    def session_history(person: Reader, session_id: UUID, as_of: AsOf = None) -> Page[RecordedEvent]:
         """The events of a session that are published, in order."""
-        recorded = handling.load(session_id, as_of=as_of).recorded
+        recorded = readable(session_id, person, as_of=as_of).recorded
         return Page(items=[event for event in map(_event, recorded) if event is not None])
 
     @router.get("/{session_id}/cancellation-reasons")
+    @patient
     def cancellation_reasons(
-        _: Anybody,
+        person: Reader,
         session_id: UUID,
         notice_at: Annotated[
             When | None, Query(description="When the student told the mentor; by default, now.")
@@ -124,23 +138,26 @@ def create_router(
     ) -> Page[ReasonView]:
         """All four reasons: which are offered, why the others are not, and what each will do."""
         language: Literal["fr", "en"] = language_of(accept_language)
-        loaded = handling.load(session_id)
+        loaded = readable(session_id, person)
         offered = reasons_for(loaded.session, notice_at=notice_at, now=clock.now())
         return Page(items=[reason_view(one, language) for one in offered])
 
     @router.post("/{session_id}/cancellation", response_model=SessionView)
+    @patient
     def cancel_session(session_id: UUID, body: Cancellation, request: Mentor) -> Response:
         """Cancel for one of the four reasons (S2 to S6)."""
         command = CancelSession(body.reason, request.context.now, body.notice_at, body.cause, body.note)
         return handling.change(request, session_id, command)
 
     @router.post("/{session_id}/reschedule", response_model=SessionView)
+    @patient
     def reschedule_session(session_id: UUID, body: Reschedule, request: Mentor) -> Response:
         """Move to another date without cancelling (S9)."""
         command = RescheduleSession(body.starts_at, body.requested_by, request.context.now)
         return handling.change(request, session_id, command)
 
     @router.post("/{session_id}/completion", response_model=SessionView)
+    @patient
     def complete_session(session_id: UUID, request: Mentor, body: Completion | None = None) -> Response:
         """The session was held."""
         return handling.change(request, session_id, CompleteSession(request.context.now))

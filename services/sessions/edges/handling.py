@@ -12,6 +12,7 @@ from fastapi import Response
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from services.chassis.access import Guard
 from services.chassis.commands import CommandRequest, Commands, Decision, check_if_match
 from services.chassis.event_store import Change, EventStore, Recorded
 from services.chassis.ids import new_id
@@ -31,6 +32,7 @@ from services.sessions.domain.reassign_session import ReassignSession
 from services.sessions.domain.refusals import session_unknown
 from services.sessions.domain.schedule_session import ScheduleSession
 from services.sessions.domain.session import Session, evolve, fold
+from services.sessions.edges.access import CHANGE, PLAN
 from services.sessions.edges.bodies import Correction, NewSession, session_body
 from services.sessions.views.directory import Directory, KnownStudent, add_sessions, keep_with_mentor
 
@@ -54,10 +56,11 @@ class Loaded:
 class SessionHandling:
     """What the API does with sessions."""
 
-    def __init__(self, commands: Commands, store: EventStore, directory: Directory) -> None:
+    def __init__(self, commands: Commands, store: EventStore, directory: Directory, guard: Guard) -> None:
         self._commands = commands
         self._store = store
         self._directory = directory
+        self._guard = guard
 
     def load(self, session_id: UUID, *, as_of: datetime | None = None) -> Loaded:
         """The session, as of an instant where one is given. Raises NotFound."""
@@ -75,6 +78,7 @@ class SessionHandling:
 
         def attempt() -> Decision:
             student = self._arrived(body.student_id)
+            self._guard.check(PLAN, request.person, mentor_id=student.mentor_id)
             appointment = Appointment(
                 student_id=student.student_id,
                 mentor_id=student.mentor_id,
@@ -104,6 +108,7 @@ class SessionHandling:
 
         def attempt() -> Decision:
             loaded = self.load(session_id)
+            self._guard.check(CHANGE, request.person, mentor_id=loaded.session.appointment.mentor_id)
             check_if_match(request, loaded.version)
             return self._decision(session_id, loaded, decide(command, loaded.session), request.context.now)
 

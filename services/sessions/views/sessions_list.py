@@ -15,6 +15,7 @@ from psycopg.rows import DictRow
 
 from relais_contracts import CloudEvent
 from relais_contracts import sessions as contract
+from services.chassis.access import Own
 from services.chassis.database import Database
 from services.chassis.effects import Reaction
 
@@ -57,6 +58,10 @@ SELECT session_id, student_id, mentor_id, starts_at, duration_minutes, timezone,
 FROM sessions_list
 WHERE (%(mentor_id)s::uuid IS NULL OR mentor_id = %(mentor_id)s)
   AND (%(student_id)s::uuid IS NULL OR student_id = %(student_id)s)
+  AND (
+      %(own_mentor_ids)s::uuid[] IS NULL
+      OR mentor_id = ANY(%(own_mentor_ids)s) OR student_id = ANY(%(own_student_ids)s::uuid[])
+  )
   AND (%(from)s::timestamptz IS NULL OR starts_at >= %(from)s)
   AND (%(to)s::timestamptz IS NULL OR starts_at < %(to)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
@@ -71,8 +76,12 @@ ORDER BY starts_at, session_id LIMIT %(limit)s
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """``from_`` is included, ``to`` is not; None lets everything pass. ``after`` is where the page before ended."""
+    """``from_`` is included, ``to`` is not; None lets everything pass. ``after`` is where the page before ended.
 
+    ``own`` is what the person who asks may see.
+    """
+
+    own: Own | None = None
     mentor_id: UUID | None = None
     student_id: UUID | None = None
     from_: datetime | None = None
@@ -95,6 +104,8 @@ class SessionsList:
             return connection.execute(
                 LIST,
                 {
+                    "own_mentor_ids": wanted.own.mentor_ids if wanted.own else None,
+                    "own_student_ids": wanted.own.student_ids if wanted.own else None,
                     "mentor_id": wanted.mentor_id,
                     "student_id": wanted.student_id,
                     "from": wanted.from_,

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from services.chassis.auth import Principal
 from services.chassis.database import Database
-from services.chassis.http import Instant, Limit, Page, decode_cursor, encode_cursor, invalid_cursor, require
+from services.chassis.http import Instant, Limit, Page, decode_cursor, encode_cursor, invalid_cursor
 from services.chassis.refusal import NotFound
+from services.support.edges.access import READ
 from services.support.edges.other_services import EVENTS_A_CALL, OtherServices
 from services.support.views import audit_log
 from services.support.views.audit_log import Search
@@ -69,7 +70,7 @@ def audit_router(database: Database, others: OtherServices) -> APIRouter:
 
     @router.get("")
     def search(
-        principal: Annotated[Principal, require("support")],
+        _: Annotated[Principal, READ.person],
         actor: Annotated[str | None, Query(max_length=400, description="mentor:a@example.org, or the address.")] = None,
         subject: Annotated[UUID | None, Query(description="The session, student or mentor itself.")] = None,
         student_id: UUID | None = None,
@@ -91,9 +92,7 @@ def audit_router(database: Database, others: OtherServices) -> APIRouter:
         return Page(items=page, next_cursor=encode_cursor(last) if more else None)
 
     @router.get("/events/{event_id}/consequences")
-    def consequences(
-        event_id: UUID, request: Request, principal: Annotated[Principal, require("support")]
-    ) -> Consequences:
+    def consequences(event_id: UUID, request: Request, _: Annotated[Principal, READ.person]) -> Consequences:
         """The event, the events that it caused, and what billing, attendance and the notifier did with all of them."""
         event = _wait_for(database, event_id)
         with database.connection() as connection:
@@ -108,7 +107,7 @@ def audit_router(database: Database, others: OtherServices) -> APIRouter:
     @router.get("/effects")
     def effects(
         request: Request,
-        principal: Annotated[Principal, require("support")],
+        _: Annotated[Principal, READ.person],
         event_id: Annotated[list[UUID], Query(min_length=1, max_length=EVENTS_A_CALL)],
     ) -> Effects:
         """What billing, attendance and the notifier hold for these events, as far as it is there by now."""

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from services.chassis.auth import Principal
 from services.chassis.clock import Clock
 from services.chassis.commands import CommandRequest, Decision, check_if_match
-from services.chassis.http import Instant, Limit, Page, command_request, require, to_instant
+from services.chassis.http import Instant, Limit, Page, to_instant
 from services.chassis.ids import new_id
 from services.chassis.problem import language_of
 from services.chassis.refusal import Forbidden, Refused
@@ -21,6 +21,7 @@ from services.transfers.domain.declare_absence import DeclareAbsence
 from services.transfers.domain.prepare_absence import RecordConsent, TickPreparation
 from services.transfers.domain.request_help import RequestHelp
 from services.transfers.domain.return_students import ReturnStudents
+from services.transfers.edges import access
 from services.transfers.edges.absence_shapes import (
     AbsenceAnswer,
     AbsenceItem,
@@ -38,9 +39,8 @@ from services.transfers.edges.store import Work
 from services.transfers.views import absence_list
 from services.transfers.views.planned_sessions import sessions_within
 
-Asked = Annotated[CommandRequest, command_request("mentor", "support")]
-Person = Annotated[Principal, require("mentor", "support")]
-Reader = Annotated[Principal, require("mentor", "support", "training")]
+Asked = Annotated[CommandRequest, access.PREPARE_ABSENCE.command]
+Returner = Annotated[CommandRequest, access.RETURN_STUDENTS.command]
 Command = Callable[[AbsenceWork], None]
 
 
@@ -65,18 +65,18 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
 
         return office.commands.execute(asked, attempt)
 
-    def refuse_others(person: Principal, loaded: AbsenceWork) -> None:
-        office.refuse_other_mentors(person, loaded.declared.mentor_id)
+    def refuse_others(asked: CommandRequest, loaded: AbsenceWork) -> None:
+        office.guard.check(access.PREPARE_ABSENCE, asked.person, mentor_id=loaded.declared.mentor_id)
 
     @router.post("/mentors/{mentor_id}/absences", status_code=201, responses=created)
-    def declare(mentor_id: UUID, body: Dates, asked: Asked, person: Person) -> Response:
+    def declare(mentor_id: UUID, body: Dates, asked: Asked) -> Response:
         """T1: says when the mentor is away, and answers with what that asks for, student by student."""
         absence_id = new_id()
 
         def attempt() -> Decision:
             work = Work(office.store)
             mentor = work.registered(mentor_id)
-            office.refuse_other_mentors(person, mentor_id)
+            office.guard.check(access.PREPARE_ABSENCE, asked.person, mentor_id=mentor_id)
             check_if_match(asked, work.loaded_version(mentor_id))
             period = body.period(mentor.profile.timezone)
             command = DeclareAbsence(absence_id, mentor_id, period, asked.context.now)
@@ -91,11 +91,11 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
         return office.commands.execute(asked, attempt)
 
     @router.put("/absences/{absence_id}", responses=ok)
-    def change(absence_id: UUID, body: Dates, asked: Asked, person: Person) -> Response:
+    def change(absence_id: UUID, body: Dates, asked: Asked) -> Response:
         """Other dates; what is advised follows."""
 
         def decide(loaded: AbsenceWork) -> None:
-            refuse_others(person, loaded)
+            refuse_others(asked, loaded)
             period = body.period(loaded.mentor.profile.timezone)
             command = ChangeAbsence(absence_id, period, asked.context.now)
             loaded.work.decided_together(change_absence.decide(command, open_absence(loaded.absence), loaded.mentor))
@@ -103,22 +103,22 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
         return execute(absence_id, asked, decide)
 
     @router.post("/absences/{absence_id}/end", responses=ok)
-    def end(absence_id: UUID, asked: Asked, person: Person) -> Response:
+    def end(absence_id: UUID, asked: Asked) -> Response:
         """The mentor is back early, or does not leave after all."""
 
         def decide(loaded: AbsenceWork) -> None:
-            refuse_others(person, loaded)
+            refuse_others(asked, loaded)
             command = EndAbsence(absence_id, asked.context.now)
             loaded.work.decided_together(change_absence.decide_end(command, loaded.absence))
 
         return execute(absence_id, asked, decide)
 
     @router.post("/absences/{absence_id}/consents", responses=ok)
-    def record_consent(absence_id: UUID, body: NewConsent, asked: Asked, person: Person) -> Response:
+    def record_consent(absence_id: UUID, body: NewConsent, asked: Asked) -> Response:
         """T6, T8: whether the student was asked to be kept, and agreed."""
 
         def decide(loaded: AbsenceWork) -> None:
-            refuse_others(person, loaded)
+            refuse_others(asked, loaded)
             absence = open_absence(loaded.absence)
             if body.student_id not in loaded.students:
                 raise _not_concerned()
@@ -132,39 +132,37 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
         return execute(absence_id, asked, decide)
 
     @router.post("/absences/{absence_id}/preparation", responses=ok)
-    def tick(absence_id: UUID, body: Tick, asked: Asked, person: Person) -> Response:
+    def tick(absence_id: UUID, body: Tick, asked: Asked) -> Response:
         """T13: the steps that only the mentor can know of."""
 
         def decide(loaded: AbsenceWork) -> None:
-            refuse_others(person, loaded)
+            refuse_others(asked, loaded)
             command = TickPreparation(body.item, body.done, asked.context.now)
             loaded.work.decided(absence_id, prepare_absence.decide_tick(command, open_absence(loaded.absence)))
 
         return execute(absence_id, asked, decide)
 
     @router.post("/absences/{absence_id}/help-requests", status_code=201, responses=created)
-    def ask_for_help(
-        absence_id: UUID, asked: Asked, person: Person, body: NewHelpRequest = NewHelpRequest()
-    ) -> Response:
+    def ask_for_help(absence_id: UUID, asked: Asked, body: NewHelpRequest = NewHelpRequest()) -> Response:
         """T17: support is asked to find somebody for the students who are still waiting."""
 
         def decide(loaded: AbsenceWork) -> None:
-            refuse_others(person, loaded)
+            refuse_others(asked, loaded)
             command = RequestHelp(body.message, asked.context.now)
             loaded.work.decided(absence_id, request_help.decide(command, open_absence(loaded.absence), loaded.plan))
 
         return execute(absence_id, asked, decide, status=201)
 
     @router.post("/absences/{absence_id}/return", responses=ok)
-    def give_back(absence_id: UUID, asked: Asked, person: Person, body: Return = Return()) -> Response:
+    def give_back(absence_id: UUID, asked: Returner, body: Return = Return()) -> Response:
         """T16: students go back: a replacement's own, or all where the mentor who returns, or support, asks for it."""
 
         def decide(loaded: AbsenceWork) -> None:
-            returning = _returning(office, person, loaded, body)
+            returning = _returning(office, asked.person, loaded, body)
             command = ReturnStudents(
                 absence_id=absence_id,
                 now=asked.context.now,
-                by_support=person.role == "support",
+                by_support=asked.person.role == "support",
                 all_back=set(loaded.plan.away) <= set(returning),
             )
             students = {student_id: loaded.students[student_id] for student_id in returning}
@@ -180,13 +178,13 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
         absence_id: UUID,
         request: Request,
         response: Response,
-        person: Reader,
+        person: Annotated[Principal, access.READ_ABSENCE.person],
         as_of: Annotated[Instant | None, Query(description="As it was at this instant.")] = None,
     ) -> AbsenceAnswer:
         """For the mentor, those who replace them, support and training administration."""
         loaded = load_absence(office, absence_id, as_of=as_of)
-        if person.role == "mentor" and office.own_mentor_id(person) not in loaded.replacements():
-            refuse_others(person, loaded)
+        if not office.guard.own_ids(person) & loaded.replacements():
+            office.guard.check(access.READ_ABSENCE, person, mentor_id=loaded.declared.mentor_id)
         language = language_of(request.headers.get("accept-language"))
         answer = _answer(loaded, as_of or clock.now(), language)
         response.headers["ETag"] = f'"{answer.version}"'
@@ -194,19 +192,22 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
 
     @router.get("/absences")
     def absences(
-        person: Reader,
+        person: Annotated[Principal, access.LIST_ABSENCES.person],
         mentor_id: UUID | None = None,
         is_open: Annotated[bool | None, Query(alias="open")] = None,
         cursor: Annotated[str | None, Query(max_length=1_000)] = None,
         limit: Limit = 50,
     ) -> Page[AbsenceItem]:
         """A mentor sees their own; support and training administration see all, or those of `mentor_id`."""
-        if person.role == "mentor":
-            mentor_id = mentor_id or office.own_mentor_id(person)
-            office.refuse_other_mentors(person, mentor_id)
+        own = office.guard.own(access.LIST_ABSENCES, person, mentor_id=mentor_id)
         with office.database.connection() as connection:
             rows = absence_list.page(
-                connection, mentor_id=mentor_id, only_open=is_open, after=after(cursor), limit=limit + 1
+                connection,
+                mentor_id=mentor_id,
+                own_mentor_ids=own.mentor_ids if own is not None else None,
+                only_open=is_open,
+                after=after(cursor),
+                limit=limit + 1,
             )
         last = rows[limit - 1] if len(rows) > limit else None
         return Page(
@@ -215,7 +216,12 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
         )
 
     @router.get("/mentors/{mentor_id}/absences")
-    def absences_of(mentor_id: UUID, person: Reader, cursor: str | None = None, limit: Limit = 50) -> Page[AbsenceItem]:
+    def absences_of(
+        mentor_id: UUID,
+        person: Annotated[Principal, access.LIST_ABSENCES.person],
+        cursor: str | None = None,
+        limit: Limit = 50,
+    ) -> Page[AbsenceItem]:
         """The absences of one mentor, by their beginning."""
         return absences(person, mentor_id, None, cursor, limit)
 
@@ -226,9 +232,9 @@ def _returning(office: Office, person: Principal, loaded: AbsenceWork, body: Ret
     """Which students go back: those named, else all; a replacement gives back only their own."""
     possible = list(loaded.plan.away)
     if person.role == "mentor":
-        own_id = office.own_mentor_id(person)
-        if own_id != loaded.declared.mentor_id:
-            possible = [student_id for student_id in possible if loaded.students[student_id].mentor_id == own_id]
+        own_ids = office.guard.own_ids(person)
+        if loaded.declared.mentor_id not in own_ids:
+            possible = [student_id for student_id in possible if loaded.students[student_id].mentor_id in own_ids]
             if not possible:
                 raise Forbidden(
                     "forbidden",

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query, Response
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from services.chassis.access import patient
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Decision, check_if_match
-from services.chassis.http import Instant, Limit, Page, command_request, require
-from services.chassis.refusal import Forbidden, NotFound
+from services.chassis.http import Instant, Limit, Page
 from services.transfers.domain import change_capacity, enrol_student, register_mentor, update_student
 from services.transfers.domain.change_capacity import ChangeCapacity
 from services.transfers.domain.enrol_student import EnrolStudent
@@ -18,13 +18,14 @@ from services.transfers.domain.mentor import NotRegistered, Registered
 from services.transfers.domain.register_mentor import RegisterMentor
 from services.transfers.domain.student import Enrolled, NotEnrolled
 from services.transfers.domain.update_student import UpdateStudent
-from services.transfers.edges import mentor_emails
+from services.transfers.edges import access, mentor_emails
 from services.transfers.edges.cursors import after, cursor_after
-from services.transfers.edges.office import STAFF, Office
+from services.transfers.edges.office import Office
 from services.transfers.edges.shapes import (
     EnrolledAccount,
     MentorAccount,
     MentorAnswer,
+    MentorContact,
     NewCapacity,
     StudentAnswer,
     StudentItem,
@@ -45,7 +46,7 @@ def mentor_routes(office: Office) -> APIRouter:
     def put_mentor(
         mentor_id: UUID,
         body: MentorAccount,
-        request: Annotated[CommandRequest, command_request("directory", "support")],
+        request: Annotated[CommandRequest, access.PUT_ACCOUNT.command],
     ) -> Response:
         """Registers or updates a mentor's account; the same account again changes nothing."""
 
@@ -71,15 +72,14 @@ def mentor_routes(office: Office) -> APIRouter:
     def put_capacity(
         mentor_id: UUID,
         body: NewCapacity,
-        request: Annotated[CommandRequest, command_request("mentor", "support", "directory")],
-        person: Annotated[Principal, require("mentor", "support", "directory")],
+        request: Annotated[CommandRequest, access.SET_CAPACITY.command],
     ) -> Response:
         """T12: the capacity goes to 0 before a pause, and is raised again before the return."""
 
         def attempt() -> Decision:
             work = Work(office.store)
             mentor = work.registered(mentor_id)
-            office.refuse_other_mentors(person, mentor_id)
+            office.guard.check(access.SET_CAPACITY, request.person, mentor_id=mentor_id)
             check_if_match(request, work.loaded_version(mentor_id))
             work.decided(mentor_id, change_capacity.decide(ChangeCapacity(body.capacity), mentor))
             return Decision(work.changes(), lambda: _mentor(work, mentor_id).model_dump())
@@ -89,7 +89,7 @@ def mentor_routes(office: Office) -> APIRouter:
 
     @router.get("/mentors")
     def mentors(
-        _: Annotated[Principal, require(*STAFF)],
+        _: Annotated[Principal, access.LIST_MENTORS.person],
         search: Search = None,
         path: Annotated[str | None, Query(max_length=120)] = None,
         cursor: Cursor = None,
@@ -103,22 +103,29 @@ def mentor_routes(office: Office) -> APIRouter:
         return Page(items=items, next_cursor=cursor_after(items[-1].name, items[-1].mentor_id) if more else None)
 
     @router.get("/mentors/me")
-    def own_mentor(response: Response, person: Annotated[Principal, require("mentor")]) -> MentorAnswer:
+    def own_mentor(response: Response, person: Annotated[Principal, access.READ_OWN_MENTOR.person]) -> MentorAnswer:
         """The signed-in mentor's own account."""
-        return _with_etag(response, _mentor(Work(office.store), office.own_mentor_id(person)))
+        own_id = office.mentor_id_of(person.email)
+        office.guard.check(access.READ_OWN_MENTOR, person, mentor_id=own_id)
+        assert own_id is not None
+        return _with_etag(response, _mentor(Work(office.store), own_id))
 
     @router.get("/mentors/{mentor_id}")
+    @patient
     def mentor(
         mentor_id: UUID,
         response: Response,
-        person: Annotated[Principal, require("mentor", "student", *STAFF)],
+        person: Annotated[Principal, access.READ_MENTOR.person],
         as_of: AsOf = None,
-    ) -> MentorAnswer:
-        """For the mentor, their students, and the school's staff."""
-        office.refuse_other_mentors(person, mentor_id)
-        if person.role == "student":
-            _refuse_unless_own_mentor(office, person, mentor_id)
-        return _with_etag(response, _mentor(Work(office.store, as_of=as_of), mentor_id))
+    ) -> MentorAnswer | MentorContact:
+        """For the mentor and the school's staff; the mentor's students read name and address."""
+        office.guard.check(access.READ_MENTOR, person, mentor_id=mentor_id)
+        found = _with_etag(response, _mentor(Work(office.store, as_of=as_of), mentor_id))
+        return (
+            MentorContact(mentor_id=mentor_id, email=found.email, name=found.name)
+            if person.role == "student"
+            else found
+        )
 
     return router
 
@@ -130,7 +137,7 @@ def student_routes(office: Office) -> APIRouter:
     def put_student(
         student_id: UUID,
         body: EnrolledAccount,
-        request: Annotated[CommandRequest, command_request("directory", "support")],
+        request: Annotated[CommandRequest, access.PUT_ACCOUNT.command],
     ) -> Response:
         """Enrols a student, with a place at their first mentor's; later, updates the account and nothing else."""
 
@@ -158,47 +165,49 @@ def student_routes(office: Office) -> APIRouter:
 
     @router.get("/students")
     def students(
-        person: Annotated[Principal, require("mentor", *STAFF)],
+        person: Annotated[Principal, access.LIST_STUDENTS.person],
         mentor_id: UUID | None = None,
         search: Search = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[StudentItem]:
-        """A mentor sees their own students; the school's staff sees all, or those of `mentor_id`."""
-        if person.role == "mentor":
-            mentor_id = mentor_id or office.own_mentor_id(person)
-            office.refuse_other_mentors(person, mentor_id)
+        """A mentor sees the students whom they accompany or have lent; the school's staff sees all."""
+        own = office.guard.own(access.LIST_STUDENTS, person, mentor_id=mentor_id)
+        student_ids = own.student_ids if own is not None and mentor_id is None else None
         with office.database.connection() as connection:
             rows = student_list.page(
-                connection, mentor_id=mentor_id, search=search, after=after(cursor), limit=limit + 1
+                connection,
+                mentor_id=mentor_id,
+                student_ids=student_ids,
+                search=search,
+                after=after(cursor),
+                limit=limit + 1,
             )
         items = [StudentItem.model_validate(row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items=items, next_cursor=cursor_after(items[-1].name, items[-1].student_id) if more else None)
 
     @router.get("/students/me")
-    def own_student(response: Response, person: Annotated[Principal, require("student")]) -> StudentAnswer:
-        """The signed-in student's own account."""
-        student_id = office.student_id_of(person.email)
-        if student_id is None:
-            raise NotFound("student_unknown", "Cet étudiant n'a pas de compte.", "This student has no account.")
-        return _with_etag(response, _student(Work(office.store), student_id))
+    @patient
+    def own_student(response: Response, person: Annotated[Principal, access.READ_OWN_STUDENT.person]) -> StudentAnswer:
+        """The signed-in student's own account; of several, the latest."""
+        own_id = office.student_id_of(person.email)
+        office.guard.check(access.READ_OWN_STUDENT, person, student_id=own_id)
+        assert own_id is not None
+        return _with_etag(response, _student(Work(office.store), own_id))
 
     @router.get("/students/{student_id}")
+    @patient
     def student(
         student_id: UUID,
         response: Response,
-        person: Annotated[Principal, require("mentor", "student", *STAFF)],
+        person: Annotated[Principal, access.READ_STUDENT.person],
         as_of: AsOf = None,
     ) -> StudentAnswer:
         """For the student, their mentors, and the school's staff."""
         work = Work(office.store, as_of=as_of)
-        found = work.enrolled(student_id)
-        office.refuse_strangers(person, found)
-        if person.role == "student" and found.profile.email.casefold() != person.email.casefold():
-            raise Forbidden(
-                "forbidden", "Vous ne pouvez voir que votre propre dossier.", "You can only see your own file."
-            )
+        work.enrolled(student_id)
+        office.guard.check(access.READ_STUDENT, person, student_id=student_id)
         return _with_etag(response, _student(work, student_id))
 
     return router
@@ -231,9 +240,3 @@ def _with_etag(response: Response, answer: Account) -> Account:
 
 def _email_changes(before: NotRegistered | Registered, email: str) -> bool:
     return isinstance(before, NotRegistered) or before.profile.email != email
-
-
-def _refuse_unless_own_mentor(office: Office, person: Principal, mentor_id: UUID) -> None:
-    student_id = office.student_id_of(person.email)
-    if student_id is None or Work(office.store).enrolled(student_id).mentor_id != mentor_id:
-        raise Forbidden("forbidden", "Ce n'est pas votre mentor.", "This is not your mentor.")

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Query, Response
 
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Decision, check_if_match
-from services.chassis.http import Limit, Page, command_request, decode_cursor, encode_cursor, require
+from services.chassis.http import Limit, Page, decode_cursor, encode_cursor
 from services.chassis.ids import new_id
 from services.transfers.domain import add_comment
 from services.transfers.domain.add_comment import AddComment
-from services.transfers.edges.office import Office
+from services.transfers.edges.access import COMMENT
+from services.transfers.edges.office import Office, companions_of
 from services.transfers.edges.shapes import CommentAnswer, NewComment
 from services.transfers.edges.store import Work
 
@@ -22,13 +23,13 @@ def comment_routes(office: Office) -> APIRouter:
     @router.get("/students/{student_id}/comments")
     def comments(
         student_id: UUID,
-        person: Annotated[Principal, require("mentor", "support")],
+        person: Annotated[Principal, COMMENT.person],
         cursor: Annotated[str | None, Query(max_length=1_000)] = None,
         limit: Limit = 50,
     ) -> Page[CommentAnswer]:
         """The newest first; none is ever changed or removed."""
         student = Work(office.store).enrolled(student_id)
-        office.refuse_strangers(person, student)
+        office.guard.check(COMMENT, person, companions=companions_of(student))
         position = decode_cursor(cursor) or {}
         until = position.get("until")
         end = min(until, len(student.comments)) if isinstance(until, int) and until > 0 else len(student.comments)
@@ -42,8 +43,7 @@ def comment_routes(office: Office) -> APIRouter:
     def comment(
         student_id: UUID,
         body: NewComment,
-        request: Annotated[CommandRequest, command_request("mentor", "support")],
-        person: Annotated[Principal, require("mentor", "support")],
+        request: Annotated[CommandRequest, COMMENT.command],
     ) -> Response:
         """T10, T14: a comment, or a hand-over comment with all its parts."""
         comment_id = new_id()
@@ -51,12 +51,12 @@ def comment_routes(office: Office) -> APIRouter:
         def attempt() -> Decision:
             work = Work(office.store)
             student = work.enrolled(student_id)
-            office.refuse_strangers(person, student)
+            office.guard.check(COMMENT, request.person, companions=companions_of(student))
             check_if_match(request, work.loaded_version(student_id))
             command = AddComment(
                 comment_id=comment_id,
-                author=person.actor,
-                author_name=person.name,
+                author=request.person.actor,
+                author_name=request.person.name,
                 now=request.context.now,
                 **body.model_dump(),
             )

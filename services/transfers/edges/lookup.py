@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from services.chassis.auth import Principal
-from services.chassis.http import require
+from services.transfers.edges.access import IMPORT
 from services.transfers.edges.mentor_emails import mentors_by_email
 from services.transfers.edges.office import Office
 from services.transfers.edges.shapes import Addresses, FoundMentor, FoundStudent, LookupAnswer
@@ -17,7 +17,7 @@ def lookup_routes(office: Office) -> APIRouter:
     router = APIRouter(tags=["import"])
 
     @router.post("/students/lookup")
-    def look_up(body: Addresses, _: Annotated[Principal, require("directory", "support")]) -> LookupAnswer:
+    def look_up(body: Addresses, _: Annotated[Principal, IMPORT.person]) -> LookupAnswer:
         """The mentor and student accounts of up to 1,000 addresses; those without an account are left out."""
         with office.database.connection() as connection:
             mentor_ids = mentors_by_email(connection, body.emails)

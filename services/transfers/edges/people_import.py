@@ -13,9 +13,7 @@ from fastapi import APIRouter, Response
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Decision
-from services.chassis.http import command_request, require
 from services.chassis.refusal import Refused
 from services.transfers.domain import enrol_student, register_mentor, transfer_student, update_student
 from services.transfers.domain.change_capacity import CAPACITY_MAX
@@ -26,6 +24,7 @@ from services.transfers.domain.student import Enrolled, NotEnrolled
 from services.transfers.domain.transfer_student import TransferStudent
 from services.transfers.domain.update_student import UpdateStudent
 from services.transfers.edges import mentor_emails
+from services.transfers.edges.access import IMPORT
 from services.transfers.edges.office import Office
 from services.transfers.edges.shapes import ImportAnswer, MentorRow, PeopleImport, StudentRow, TransferRow
 from services.transfers.edges.store import Work
@@ -37,14 +36,13 @@ def import_routes(office: Office) -> APIRouter:
     @router.post("/students/import", responses={200: {"model": ImportAnswer}})
     def import_people(
         body: PeopleImport,
-        request: Annotated[CommandRequest, command_request("directory", "support")],
-        person: Annotated[Principal, require("directory", "support")],
+        request: Annotated[CommandRequest, IMPORT.command],
     ) -> Response:
         """Mentors, students and past transfers; with `dry_run`, only says what would happen.
 
         A refusal lists every row that is wrong, by its place in `rows` from 0.
         """
-        context = replace(request.context, actor=f"import:{person.email}")
+        context = replace(request.context, actor=f"import:{request.person.email}")
 
         def attempt() -> Decision:
             rows = _Rows(office, body, request)

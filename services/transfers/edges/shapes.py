@@ -237,6 +237,14 @@ class MentorAnswer(Answer):
         )
 
 
+class MentorContact(Answer):
+    """What a student reads of their mentor: whom to tell, and where."""
+
+    mentor_id: UUID
+    email: str
+    name: str
+
+
 class StudentItem(Answer):
     student_id: UUID
     email: str

@@ -6,15 +6,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Decision, check_if_match
-from services.chassis.http import command_request, require
 from services.transfers.domain import transfer_student
 from services.transfers.domain.check_transfer import diagnose
 from services.transfers.domain.mentor import Mentor, NotRegistered
 from services.transfers.domain.student import StudentTransferred
 from services.transfers.domain.transfer_student import TransferStudent
-from services.transfers.edges.office import Office
+from services.transfers.edges.access import TRANSFER
+from services.transfers.edges.office import Office, companions_of
 from services.transfers.edges.shapes import CheckAnswer, DiagnosisAnswer, NewTransfer, TransferAnswer, TransferTo
 from services.transfers.edges.store import Work
 
@@ -26,14 +25,13 @@ def transfer_routes(office: Office) -> APIRouter:
     def check_transfer(
         student_id: UUID,
         body: TransferTo,
-        request: Annotated[CommandRequest, command_request("mentor", "support")],
-        person: Annotated[Principal, require("mentor", "support")],
+        request: Annotated[CommandRequest, TRANSFER.command],
     ) -> CheckAnswer:
         """T18: the four diagnoses at once. Nothing is written, and nothing told of the mentor but these."""
         to_mentor_id = office.mentor_id_of(body.mentor_email)
         work = Work(office.store)
         student = work.enrolled(student_id)
-        office.refuse_strangers(person, student, only_current=True)
+        office.guard.check(TRANSFER, request.person, companions=companions_of(student))
         replacement = _replacement(work, to_mentor_id)
         if to_mentor_id == student.mentor_id:
             raise transfer_student.same_mentor()
@@ -57,8 +55,7 @@ def transfer_routes(office: Office) -> APIRouter:
     def transfer(
         student_id: UUID,
         body: NewTransfer,
-        request: Annotated[CommandRequest, command_request("mentor", "support")],
-        person: Annotated[Principal, require("mentor", "support")],
+        request: Annotated[CommandRequest, TRANSFER.command],
     ) -> Response:
         """T3: at once, or refused with what is wrong in `errors`."""
         to_mentor_id = office.mentor_id_of(body.mentor_email)
@@ -67,7 +64,7 @@ def transfer_routes(office: Office) -> APIRouter:
             work = Work(office.store)
             work.load(student_id, *([to_mentor_id] if to_mentor_id else []))
             student = work.enrolled(student_id)
-            office.refuse_strangers(person, student, only_current=True)
+            office.guard.check(TRANSFER, request.person, companions=companions_of(student))
             check_if_match(request, work.loaded_version(student_id))
             return_on: date | None = None
             if body.absence_id is not None:
@@ -78,7 +75,7 @@ def transfer_routes(office: Office) -> APIRouter:
                 student_id=student_id,
                 to_mentor_id=to_mentor_id,
                 now=request.context.now,
-                by_support=person.role == "support",
+                by_support=request.person.role == "support",
                 kind=body.kind,
                 absence_id=body.absence_id,
                 return_on=return_on,

@@ -1,6 +1,6 @@
 """The list of absences, for the mentor, support and training administration; and which may have a reminder due."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -30,6 +30,7 @@ WHERE absence_id = %(absence_id)s
 LIST = """
 SELECT absence_id, mentor_id, from_at, to_at, whole_days, timezone, ended_at, version FROM absence_list
 WHERE (%(mentor_id)s::uuid IS NULL OR mentor_id = %(mentor_id)s)
+    AND (%(own_mentor_ids)s::uuid[] IS NULL OR mentor_id = ANY(%(own_mentor_ids)s))
     AND (%(open)s::boolean IS NULL OR (ended_at IS NULL) = %(open)s)
     AND (%(after_from)s::timestamptz IS NULL OR (from_at, absence_id) > (%(after_from)s, %(after_id)s::uuid))
 ORDER BY from_at, absence_id LIMIT %(limit)s
@@ -90,15 +91,23 @@ def page(
     connection: Connection[DictRow],
     *,
     mentor_id: UUID | None,
+    own_mentor_ids: Sequence[UUID] | None,
     only_open: bool | None,
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Absences by their beginning."""
+    """Absences by their beginning; `own_mentor_ids`: none but of these."""
     after_from, after_id = after or (None, None)
     return connection.execute(
         LIST,
-        {"mentor_id": mentor_id, "open": only_open, "after_from": after_from, "after_id": after_id, "limit": limit},
+        {
+            "mentor_id": mentor_id,
+            "own_mentor_ids": own_mentor_ids,
+            "open": only_open,
+            "after_from": after_from,
+            "after_id": after_id,
+            "limit": limit,
+        },
     ).fetchall()
 
 

@@ -28,6 +28,7 @@ LIST = """
 SELECT student_id, email, name, path, project, funding, training_day, language, mentor_id, enrolled_at, version
 FROM student_list
 WHERE (%(mentor_id)s::uuid IS NULL OR mentor_id = %(mentor_id)s)
+    AND (%(of_students)s::uuid[] IS NULL OR student_id = ANY(%(of_students)s))
     AND (%(search)s::text IS NULL OR name ILIKE %(search)s OR email ILIKE %(search)s)
     AND (%(after_name)s::text IS NULL OR (name, student_id) > (%(after_name)s, %(after_id)s::uuid))
 ORDER BY name, student_id LIMIT %(limit)s
@@ -57,16 +58,18 @@ def page(
     connection: Connection[DictRow],
     *,
     mentor_id: UUID | None,
+    student_ids: Sequence[UUID] | None,
     search: str | None,
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Students by name. `search`: part of a name or an e-mail."""
+    """Students by name. `search`: part of a name or an e-mail; `student_ids`: none but these."""
     after_name, after_id = after or (None, None)
     return connection.execute(
         LIST,
         {
             "mentor_id": mentor_id,
+            "of_students": student_ids,
             "search": containing(search),
             "after_name": after_name,
             "after_id": after_id,
