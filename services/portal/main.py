@@ -22,6 +22,8 @@ from services.portal.pages import (
     account,
     continuity,
     home,
+    planning,
+    session_commands,
     sessions,
     statements,
     students,
@@ -33,6 +35,8 @@ ROUTERS = (
     sign_in.router,
     issuer.router,
     docs.router,
+    planning.router,
+    session_commands.router,
     sessions.router,
     students.router,
     absences.router,
@@ -58,13 +62,20 @@ def build(settings: Settings) -> Service:
             issuer=_local_issuer(settings),
             key=session_key(settings),
             school_zone=settings.timezone,
+            support_email=settings.support_email,
             clock=clock_for(settings.sandbox_clock_file),
         ),
     )
 
 
 def create_portal(
-    *, upstreams: Upstreams, issuer: LocalIssuer | None, key: bytes, school_zone: str, clock: Clock | None = None
+    *,
+    upstreams: Upstreams,
+    issuer: LocalIssuer | None,
+    key: bytes,
+    school_zone: str,
+    support_email: str,
+    clock: Clock | None = None,
 ) -> FastAPI:
     """The whole front: the proxy outermost, the pages behind it."""
     languages = {code: Language(code, school_zone) for code in CODES}
@@ -78,6 +89,7 @@ def create_portal(
             issuer=issuer,
             clock=clock or SystemClock(),
             school_zone=school_zone,
+            support_email=support_email,
         ),
         ROUTERS,
     )

@@ -152,6 +152,8 @@ def test_a_mentor_moves_a_session_without_cancelling_it(school: School, visitors
     page.get_by_label("Heure", exact=True).fill("16:30")
     page.get_by_role("radio", name="L'étudiant").check()
     page.get_by_role("button", name="Déplacer la session").click()
+    if local(at(days=3)).isocalendar().week != new_start.isocalendar().week:
+        page.get_by_role("button", name="Déplacer quand même").click()
 
     expect(page.get_by_role("status")).to_contain_text("La session est déplacée.")
     expect(page.locator("h1 + .lead")).to_contain_text("16:30")

@@ -33,6 +33,7 @@ def client(tmp_path: Path) -> TestClient:
         issuer=LocalIssuer(tmp_path / "issuer"),
         key=KEY,
         school_zone="Europe/Paris",
+        support_email="support@example.org",
     )
     return TestClient(app, base_url="http://testserver", follow_redirects=False)
 

@@ -138,6 +138,10 @@ class Language:
         """jeudi 3 décembre 2026"""
         return format_date(day, "full", locale=self.locale)
 
+    def day_of_week(self, day: date) -> str:
+        """lun. 23 nov."""
+        return format_date(day, "EEE d MMM", locale=self.locale)
+
     def days(self, first: date, last: date) -> tuple[str, str]:
         """Two days, the first without what both have in common: jeudi 3, dimanche 13 décembre 2026."""
         shape = "EEEE d MMMM y" if first.year != last.year else "EEEE d MMMM" if first.month != last.month else "EEEE d"

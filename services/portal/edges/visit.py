@@ -35,6 +35,7 @@ class Portal:
     issuer: LocalIssuer | None
     clock: Clock
     school_zone: str
+    support_email: str
 
 
 class SignInNeeded(Exception):

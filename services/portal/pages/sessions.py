@@ -1,57 +1,62 @@
-"""« Mes sessions »: the list, a session's page, and what a mentor does with it: plan, cancel, move, hold."""
+"""« Mes sessions »: a week or a list of them, and one session with its history and what it caused."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
 from services.portal.edges.api_client import Problem, or_problem, path
-from services.portal.edges.language import from_local
-from services.portal.edges.shapes import Event, Reason, Session, Student
-from services.portal.edges.visit import MentorOrSupport, MentorVisit, SignedIn, Visit
+from services.portal.edges.shapes import Event, Session, Student
+from services.portal.edges.visit import SignedIn, Visit
 from services.portal.pages import calendar, effects, people
 
 router = APIRouter()
 
-PAST_WEEKS: Final = 4
-COMING_WEEKS: Final = 4
+WEEKS_SHOWN: Final = 4
 LOOK_EVERY_S: Final = 0.4
 LOOKS_AT_MOST: Final = 75
 STATUSES: Final = ("scheduled", "held", "cancelled")
+TO_DO: Final = ("a-documenter", "a-rattraper")
 VIEWS: Final = ("semaine", "a-venir", "passees")
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    day: date
+    sessions: Sequence[Session]
 
 
 @router.get("/sessions")
 async def sessions(
     visit: SignedIn, vue: str = "semaine", semaine: str = "", statut: str = "", etudiant: str = ""
 ) -> Response:
-    """A mentor's or a student's sessions: of one week, to come, or past."""
+    """A mentor's or a student's sessions: a week day by day; to come or past, four weeks a page."""
     if visit.person.role not in ("mentor", "student"):
         return visit.redirect("/")  # The school's teams find sessions by student.
     zone = visit.portal.school_zone
     current = calendar.this_week(visit.now, zone)
     week = semaine if calendar.is_week(semaine) else current
     view = vue if vue in VIEWS else "semaine"
-    span = {
-        "semaine": calendar.week_span(week, zone),
-        "a-venir": calendar.Span(visit.now, calendar.week_span(current, zone, COMING_WEEKS).end),
-        "passees": calendar.Span(calendar.week_span(calendar.neighbour(current, -PAST_WEEKS), zone).start, visit.now),
-    }[view]
+    span = _span(visit, view, week, current)
     mentor_id = visit.own_id if visit.person.role == "mentor" else None
     found, own_students = await asyncio.gather(
         visit.apis.all_items(
             path("sessions"),
             mentor_id=mentor_id,
             student_id=visit.own_id if visit.person.role == "student" else etudiant,
-            status=statut if statut in STATUSES else None,
+            status={"a-documenter": "scheduled", "a-rattraper": "cancelled"}.get(statut, statut)
+            if statut in (*STATUSES, *TO_DO)
+            else None,
             **{"from": span.start.isoformat(), "to": span.end.isoformat()},
         ),
         people.students_of(visit.apis, mentor_id) if mentor_id else _nobody(),
     )
-    shown = [Session.model_validate(item) for item in found]
+    shown = [session for item in found if _asked_for(visit, session := Session.model_validate(item), statut)]
     known = await people.people(
         visit.apis,
         students={session.student_id for session in shown} - {student.student_id for student in own_students},
@@ -60,49 +65,34 @@ async def sessions(
     known = people.People(
         {**known.students, **{student.student_id: student for student in own_students}}, known.mentors
     )
+    step = 1 if view == "semaine" else WEEKS_SHOWN
     return visit.page(
         "sessions.html",
         weeks=calendar.by_week(shown, zone, latest_first=view == "passees"),
+        days=_days(shown, week, zone),
+        today=calendar.today(visit.now, zone),
         view=view,
         week=week,
         current=current,
-        before=calendar.neighbour(week, -1),
-        after=calendar.neighbour(week, 1),
+        before=calendar.neighbour(week, -step),
+        after=calendar.neighbour(week, step),
         chosen_status=statut,
         chosen_student=etudiant,
+        keep=urlencode({"statut": statut, "etudiant": etudiant}),
         students=own_students,
         people=known,
     )
-
-
-@router.get("/sessions/nouvelle")
-async def new_session(visit: MentorVisit, etudiant: str = "") -> Response:
-    return await _new_session_page(visit, {"student_id": etudiant})
-
-
-@router.post("/sessions/nouvelle")
-async def schedule(visit: MentorVisit) -> Response:
-    form = await visit.form()
-    me = await people.mentor(visit.apis, visit.own_id)
-    body = {
-        "student_id": form.get("student_id", ""),
-        "starts_at": _instant(form.get("starts_at", ""), me.timezone),
-        "duration_minutes": _number(form.get("duration_minutes", "")),
-    }
-    try:
-        created = await visit.apis.post(path("sessions"), body, idempotency_key=form.get("once", ""))
-    except Problem as problem:
-        return await _new_session_page(visit, form, problem)
-    return visit.redirect(f"/sessions/{created['session_id']}?version={created.get('version', 1)}&fait=planifiee")
 
 
 @router.get("/sessions/{session_id}")
 async def session_page(visit: SignedIn, session_id: str, version: int | None = None, fait: str = "") -> Response:
     """A session, its history, and what its last event caused. After a command, waits for the views to show it."""
     session = Session.model_validate(await visit.apis.at_version(path("sessions", session_id), version))
-    history, known = await asyncio.gather(
+    history, known, missed, instead = await asyncio.gather(
         or_problem(effects.history(visit.apis, session_id)),
         people.people(visit.apis, students=[session.student_id], mentors=[session.mentor_id]),
+        _related(visit, session.makes_up_for),
+        _related(visit, session.made_up_by),
     )
     events = [] if isinstance(history, Problem) else history
     caused = await effects.settled(visit.apis, visit.portal.school_zone, session, events, patient=version is not None)
@@ -113,6 +103,10 @@ async def session_page(visit: SignedIn, session_id: str, version: int | None = N
         events=events,
         history_away=history if isinstance(history, Problem) else None,
         caused=caused,
+        missed=missed,
+        instead=instead,
+        undo=_undo(visit, session, events),
+        wrong_status=_letter_to_support(visit, session, known),
         done=fait,
         started=session.starts_at <= visit.now,
     )
@@ -146,153 +140,76 @@ def _server_sent(event: str, data: str) -> str:
     return f"event: {event}\n" + "".join(f"data: {line}\n" for line in data.splitlines() or [""]) + "\n"
 
 
-@router.get("/sessions/{session_id}/annuler")
-async def cancel_page(visit: MentorOrSupport, session_id: str, prevenu: str = "") -> Response:
-    return await _cancel_page(visit, session_id, {"prevenu": prevenu})
+def _span(visit: Visit, view: str, week: str, current: str) -> calendar.Span:
+    zone = visit.portal.school_zone
+    if view == "semaine":
+        return calendar.week_span(week, zone)
+    if view == "a-venir":
+        span = calendar.week_span(week, zone, WEEKS_SHOWN)
+        return calendar.Span(max(span.start, visit.now), span.end) if week == current else span
+    span = calendar.week_span(calendar.neighbour(week, 1 - WEEKS_SHOWN), zone, WEEKS_SHOWN)
+    return calendar.Span(span.start, min(span.end, visit.now))
 
 
-@router.post("/sessions/{session_id}/annuler")
-async def cancel(visit: MentorOrSupport, session_id: str) -> Response:
-    form = await visit.form()
-    session = Session.model_validate(await visit.apis.get(path("sessions", session_id)))
-    body: dict[str, Any] = {"reason": form.get("reason", "")}
-    if form.get("prevenu"):
-        body["notice_at"] = _instant(form["prevenu"], session.timezone)
-    if form.get("reason") == "other":
-        body["note"] = form.get("note", "")
-        if form.get("cause"):
-            body["cause"] = form["cause"]
-    if not form.get("reason"):
-        problem = Problem(422, "invalid_body", visit.say("Choisissez un motif."))
-        return await _cancel_page(visit, session_id, form, problem)
-    try:
-        done = await visit.apis.post(
-            path("sessions", session_id, "cancellation"), body, idempotency_key=form.get("once", "")
-        )
-    except Problem as problem:
-        return await _cancel_page(visit, session_id, form, problem)
-    return visit.redirect(f"/sessions/{session_id}?version={done.get('version', 1)}&fait=annulee")
+def _asked_for(visit: Visit, session: Session, status: str) -> bool:
+    """The two filters that no status says: past and undocumented, recoverable and not made up for."""
+    match status:
+        case "a-documenter":
+            return session.ends_at <= visit.now
+        case "a-rattraper":
+            return session.to_make_up
+        case _:
+            return True
 
 
-@router.get("/sessions/{session_id}/deplacer")
-async def move_page(visit: MentorOrSupport, session_id: str) -> Response:
-    return await _move_page(visit, session_id, {})
+def _days(shown: Sequence[Session], week: str, zone: str) -> list[Day]:
+    """The seven days of a week, each with its sessions in order."""
+    of_day: dict[date, list[Session]] = {}
+    for session in sorted(shown, key=lambda session: session.starts_at):
+        of_day.setdefault(calendar.today(session.starts_at, zone), []).append(session)
+    monday = calendar.today(calendar.week_span(week, zone).start, zone)
+    return [Day(day, of_day.get(day, ())) for day in (monday + timedelta(days=number) for number in range(7))]
 
 
-@router.post("/sessions/{session_id}/deplacer")
-async def move(visit: MentorOrSupport, session_id: str) -> Response:
-    form = await visit.form()
-    session = Session.model_validate(await visit.apis.get(path("sessions", session_id)))
-    body = {
-        "starts_at": _instant(f"{form.get('day', '')}T{form.get('hour', '')}", session.timezone),
-        "requested_by": form.get("requested_by", ""),
+def _undo(visit: Visit, session: Session, events: Sequence[Event]) -> Event | None:
+    """The last move, where the date before it is still to come: the session may simply go back there."""
+    last = events[-1] if events else None
+    if last is None or last.short_name != "SessionRescheduled" or session.status != "scheduled":
+        return None
+    return last if session.starts_at > visit.now and last.instant("previous_starts_at") > visit.now else None
+
+
+def _letter_to_support(visit: Visit, session: Session, known: people.People) -> str:
+    """A wrong status is corrected by support: the letter that asks for it, all but sent."""
+    when = visit.language.moment(session.starts_at, session.timezone)
+    subject = visit.say("Statut à corriger : session du %(when)s", when=when)
+    text = visit.say(
+        "Bonjour,\n\nLe statut de cette session est faux.\n\nSession : %(id)s\nÉtudiant : %(student)s\n"
+        "Date : %(when)s\nStatut affiché : %(status)s\n\nCe qui s'est vraiment passé : ",
+        id=session.session_id,
+        student=known.student(session.student_id),
+        when=when,
+        status=_status_words(visit, session),
+    )
+    return f"mailto:{quote(visit.portal.support_email, safe='@')}?subject={quote(subject)}&body={quote(text)}"
+
+
+def _status_words(visit: Visit, session: Session) -> str:
+    names: Mapping[str, str] = {
+        "scheduled": visit.say("Prévue"),
+        "held": visit.say("Tenue"),
+        "cancelled": visit.say("Annulée"),
     }
-    try:
-        done = await visit.apis.post(
-            path("sessions", session_id, "reschedule"), body, idempotency_key=form.get("once", "")
-        )
-    except Problem as problem:
-        return await _move_page(visit, session_id, form, problem)
-    return visit.redirect(f"/sessions/{session_id}?version={done.get('version', 1)}&fait=deplacee")
+    return f"{names[session.status]} ({session.reason})" if session.reason else names[session.status]
 
 
-@router.get("/sessions/{session_id}/tenue")
-async def hold_page(visit: MentorOrSupport, session_id: str) -> Response:
-    return await _hold_page(visit, session_id)
-
-
-@router.post("/sessions/{session_id}/tenue")
-async def hold(visit: MentorOrSupport, session_id: str) -> Response:
-    form = await visit.form()
-    try:
-        done = await visit.apis.post(
-            path("sessions", session_id, "completion"), {}, idempotency_key=form.get("once", "")
-        )
-    except Problem as problem:
-        return await _hold_page(visit, session_id, problem)
-    return visit.redirect(f"/sessions/{session_id}?version={done.get('version', 1)}&fait=tenue")
-
-
-async def _new_session_page(visit: Visit, form: Mapping[str, str], problem: Problem | None = None) -> Response:
-    me, students = await asyncio.gather(
-        people.mentor(visit.apis, visit.own_id), people.students_of(visit.apis, visit.own_id)
-    )
-    return visit.page("session_new.html", status=_status(problem), me=me, students=students, form=form, problem=problem)
-
-
-async def _cancel_page(
-    visit: Visit, session_id: str, form: Mapping[str, str], problem: Problem | None = None
-) -> Response:
-    session = Session.model_validate(await visit.apis.get(path("sessions", session_id)))
-    told = form.get("prevenu", "")
-    notice_at = _instant(told, session.timezone) if told else None
-    reasons, known = await asyncio.gather(
-        visit.apis.get(path("sessions", session_id, "cancellation-reasons"), notice_at=notice_at),
-        people.people(visit.apis, students=[session.student_id]),
-    )
-    listed = reasons["items"] if isinstance(reasons, dict) else reasons
-    offered = [Reason.model_validate(item) for item in listed]
-    return visit.page(
-        "session_cancel.html",
-        status=_status(problem),
-        session=session,
-        reasons=offered,
-        people=known,
-        told=told,
-        form=form,
-        problem=problem,
-        late_from=session.starts_at - timedelta(hours=24),
-    )
-
-
-async def _move_page(
-    visit: Visit, session_id: str, form: Mapping[str, str], problem: Problem | None = None
-) -> Response:
-    session, known = await _session_and_student(visit, session_id)
-    late = visit.now > session.starts_at - timedelta(hours=24)
-    return visit.page(
-        "session_move.html",
-        status=_status(problem),
-        session=session,
-        people=known,
-        form=form,
-        problem=problem,
-        late=late,
-    )
-
-
-async def _hold_page(visit: Visit, session_id: str, problem: Problem | None = None) -> Response:
-    session, known = await _session_and_student(visit, session_id)
-    return visit.page(
-        "session_hold.html",
-        status=_status(problem),
-        session=session,
-        people=known,
-        problem=problem,
-        started=session.starts_at <= visit.now,
-    )
-
-
-async def _session_and_student(visit: Visit, session_id: str) -> tuple[Session, people.People]:
-    session = Session.model_validate(await visit.apis.get(path("sessions", session_id)))
-    return session, await people.people(visit.apis, students=[session.student_id])
+async def _related(visit: Visit, session_id: str | None) -> Session | None:
+    """The session that this one makes up for, or that makes up for it."""
+    if session_id is None:
+        return None
+    found = await or_problem(visit.apis.get(path("sessions", session_id)))
+    return None if isinstance(found, Problem) else Session.model_validate(found)
 
 
 async def _nobody() -> list[Student]:
     return []
-
-
-def _instant(text: str, zone: str) -> str:
-    """What a date and time field holds, as an instant; where it holds none, as it is, for the service to refuse."""
-    try:
-        return from_local(text, zone).isoformat()
-    except ValueError:
-        return text
-
-
-def _number(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
-
-
-def _status(problem: Problem | None) -> int:
-    return problem.status if problem else 200
