@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 
 from relais_contracts.sessions import SessionCancelled, SessionCorrected, SessionHeld
+from relais_contracts.transfers import MentorRegistered, MentorUpdated, StudentEnrolled, StudentUpdated
 from services.billing.domain.events import EVENT_TYPES
 from services.billing.edges.api import lines_router, statements_router
 from services.billing.edges.publish import publish
 from services.billing.edges.tariff_file import read_tariff
+from services.billing.reactions.on_mentor_registered import on_mentor_registered
 from services.billing.reactions.on_session_cancelled import on_session_cancelled
 from services.billing.reactions.on_session_corrected import on_session_corrected
 from services.billing.reactions.on_session_held import on_session_held
+from services.billing.reactions.on_student_enrolled import on_student_enrolled
 from services.billing.views.statements import Statements
 from services.chassis.access import Guard
 from services.chassis.accounts import Accounts, with_accounts
@@ -37,6 +40,10 @@ def reactions(statements: Statements) -> Mapping[str, list[Reaction]]:
             SessionHeld.ce_type: [on_session_held(statements)],
             SessionCancelled.ce_type: [on_session_cancelled(statements)],
             SessionCorrected.ce_type: [on_session_corrected(statements)],
+            MentorRegistered.ce_type: [on_mentor_registered],
+            MentorUpdated.ce_type: [on_mentor_registered],
+            StudentEnrolled.ce_type: [on_student_enrolled],
+            StudentUpdated.ce_type: [on_student_enrolled],
         }
     )
 

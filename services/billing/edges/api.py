@@ -1,9 +1,8 @@
-"""HTTP: a mentor's statements, as JSON and CSV, and closing one."""
+"""HTTP: a mentor's statements, as JSON, CSV and PDF, and closing one."""
 
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -22,11 +21,12 @@ from services.billing.domain.close_statement import (
 from services.billing.domain.events import StatementClosed
 from services.billing.domain.month import Month
 from services.billing.edges.access import CLOSE, READ, READ_LINES_OF_EVENTS
+from services.billing.edges.documents import statement_as_csv, statement_as_pdf
+from services.billing.views import names
 from services.billing.views.statements import LinesChanged, StatementRow, Statements
 from services.chassis.access import Guard, patient
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Commands, Decision, check_if_match
-from services.chassis.csv_file import Cell, csv_response
 from services.chassis.database import Database
 from services.chassis.event_store import Change, EventStore, VersionConflict
 from services.chassis.http import (
@@ -46,34 +46,6 @@ STATEMENTS_A_PAGE: Final = 12
 Reader = Annotated[Principal, READ.person]
 MonthPath = Annotated[str, Path(description="The month, as 2026-11.", max_length=7)]
 AsOf = Annotated[Instant | None, Query(description="As it stood at this instant.")]
-
-LABELS: Final[Mapping[str, str]] = {
-    "held": "Session réalisée",
-    "student_early": "L'étudiant a annulé plus de 24h avant le début de la session",
-    "student_late": "L'étudiant a annulé moins de 24h avant le début de la session",
-    "student_no_show": "L'étudiant ne s'est pas présenté à la session",
-    "other": "Autre",
-}
-KINDS: Final[Mapping[str, str]] = {"session": "Session", "adjustment": "Régularisation"}
-
-CSV_HEADER: Final = (
-    "Mois",
-    "Nature",
-    "Date",
-    "Heure",
-    "Durée (min)",
-    "Parcours",
-    "Motif",
-    "Niveau",
-    "Tarif",
-    "Part (%)",
-    "Montant",
-    "Devise",
-    "Version du tarif",
-    "Session",
-    "Étudiant",
-    "Événement",
-)
 
 
 class StatementLineView(BaseModel):
@@ -147,15 +119,17 @@ def statements_router(
 
     @router.get("/{month}.csv", response_class=Response)
     @patient
-    def statement_as_csv(mentor_id: UUID, month: MonthPath, person: Reader, as_of: AsOf = None) -> Response:
+    def statement_csv(mentor_id: UUID, month: MonthPath, person: Reader, as_of: AsOf = None) -> Response:
         """The statement as a CSV file with French headers."""
         guard.check(READ, person, mentor_id=mentor_id)
-        wanted = _month(month)
-        with database.connection() as connection:
-            row = statements.one(connection, mentor_id, wanted, as_of=as_of)
-        return csv_response(
-            f"appel-a-facturation-{wanted}.csv", CSV_HEADER, [_csv_row(row, line, statements) for line in row.lines]
-        )
+        return statement_as_csv(*_with_names(mentor_id, _month(month), as_of), statements.zone)
+
+    @router.get("/{month}.pdf", response_class=Response)
+    @patient
+    def statement_pdf(mentor_id: UUID, month: MonthPath, person: Reader, as_of: AsOf = None) -> Response:
+        """The statement as a PDF file in French."""
+        guard.check(READ, person, mentor_id=mentor_id)
+        return statement_as_pdf(*_with_names(mentor_id, _month(month), as_of), statements.zone)
 
     @router.get("/{month}")
     @patient
@@ -170,6 +144,11 @@ def statements_router(
         """Closes the statement for good; closing it again changes nothing."""
         wanted = _month(month)
         return commands.execute(request, lambda: _close(mentor_id, wanted, request))
+
+    def _with_names(mentor_id: UUID, month: Month, as_of: datetime | None) -> tuple[StatementRow, Mapping[UUID, str]]:
+        with database.connection() as connection:
+            row = statements.one(connection, mentor_id, month, as_of=as_of)
+            return row, names.of(connection, {mentor_id, *(line["student_id"] for line in row.lines)})
 
     def _close(mentor_id: UUID, month: Month, request: CommandRequest) -> Decision:
         statement_id = derived_id("statement", mentor_id, month)
@@ -247,33 +226,6 @@ def _view(row: StatementRow, closed_at: datetime | None = None) -> StatementView
         lines=[StatementLineView.model_validate(line) for line in row.lines],
         version=1 if closed_at else 0,
     )
-
-
-def _csv_row(row: StatementRow, line: Mapping[str, Any], statements: Statements) -> list[Cell]:
-    local = line["starts_at"].astimezone(statements.zone)
-    return [
-        str(row.month),
-        KINDS[line["kind"]],
-        local.strftime("%d/%m/%Y"),
-        local.strftime("%H:%M"),
-        line["duration_minutes"],
-        line["path"],
-        LABELS[line["outcome"]],
-        line["level"],
-        _money(line["rate_cents"]),
-        line["share_percent"],
-        _money(line["amount_cents"]),
-        row.currency,
-        line["rate_version"],
-        str(line["session_id"]),
-        str(line["student_id"]),
-        str(line["event_id"]),
-    ]
-
-
-def _money(cents: int) -> Decimal:
-    """In the currency's unit with two decimals; ``Decimal`` keeps both also where they are 0."""
-    return Decimal(cents).scaleb(-2)
 
 
 def _month_of(position: dict[str, Any] | None) -> str | None:
