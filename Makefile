@@ -34,8 +34,8 @@ test: install install-browser ## all tests, on real servers and a real browser; 
 unit: install ## the tests that need no server: the rules, the parsers, the structure
 	$(BIN)/pytest tests/architecture tests/sessions tests/transfers tests/billing tests/attendance tests/importing tests/contracts -m "not stack"
 
-faults: install ## kills, cuts and delays on real servers, short form; RUNS=200 for the long one
-	$(BIN)/pytest tests/faults -s $(if $(RUNS),--runs $(RUNS))
+faults: install ## kills, cuts and delays on real servers, short form; RUNS=200 for the long one, kept in tests/faults/RESULTS.md
+	$(BIN)/pytest tests/faults -s $(if $(RUNS),--runs $(RUNS) --results tests/faults/RESULTS.md)
 
 mutations: install ## breaks the rules one by one; the plain model must notice each
 	$(BIN)/python -m tests.model.mutations

@@ -1,28 +1,75 @@
+"""What the fault tests share: how long, from which seed, and the table that they fill."""
+
 import random
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.faults.members import Crew
+from tests.faults.proxy import ProxyHouse, proxies
+from tests.faults.table import Results
+
+RESULTS = pytest.StashKey[Results]()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--runs", type=int, default=1, help="rounds of each fault (default: 1, the short form)")
-    parser.addoption("--commands", type=int, default=200, help="commands in each stream (default: 200, the short form)")
+    parser.addoption("--runs", type=int, default=None, help="rounds of each fault (default: the short form, a few)")
+    parser.addoption("--commands", type=int, default=80, help="commands in each stream (default: 80, the short form)")
     parser.addoption("--seed", type=int, default=None, help="replays the run that printed this seed")
+    parser.addoption("--results", type=Path, default=None, help="keeps the table in this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RESULTS] = Results()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    results = config.stash[RESULTS]
+    if not results.lines:
+        return
+    terminalreporter.write_line(f"\n{results.table()}")
+    path = config.getoption("--results", default=None)
+    if path is not None:
+        results.keep(path)
 
 
 @pytest.fixture
-def runs(pytestconfig: pytest.Config) -> int:
-    return int(pytestconfig.getoption("--runs", default=1))
+def results(pytestconfig: pytest.Config) -> Results:
+    """Where a test puts its line."""
+    return pytestconfig.stash[RESULTS]
+
+
+@pytest.fixture
+def runs(pytestconfig: pytest.Config) -> int | None:
+    """How many rounds were asked for; None for the short form."""
+    given: int | None = pytestconfig.getoption("--runs", default=None)
+    return given
 
 
 @pytest.fixture
 def command_count(pytestconfig: pytest.Config) -> int:
-    return int(pytestconfig.getoption("--commands", default=200))
+    return int(pytestconfig.getoption("--commands", default=80))
 
 
 @pytest.fixture
-def choice(pytestconfig: pytest.Config) -> random.Random:
-    """Where chance comes from; its seed is printed, so that a failure can be replayed."""
-    seed = pytestconfig.getoption("--seed", default=None)
-    seed = random.SystemRandom().randrange(2**32) if seed is None else int(seed)
-    print(f"\nseed {seed}")
-    return random.Random(seed)
+def seed(pytestconfig: pytest.Config) -> int:
+    """Where chance comes from; printed, so that a failure can be replayed. Run n goes by ``seed + n``."""
+    given = pytestconfig.getoption("--seed", default=None)
+    chosen = random.SystemRandom().randrange(2**32) if given is None else int(given)
+    print(f"\nseed {chosen}")
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def house() -> Iterator[ProxyHouse]:
+    with proxies() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def crew() -> Iterator[Crew]:
+    """Members are started by it; whoever is left at the end of the session is killed."""
+    gathered = Crew()
+    yield gathered
+    gathered.dismiss()

@@ -1,0 +1,159 @@
+"""The processes that these tests kill: a relay or a consumer in small, forked in a few milliseconds.
+
+A fork server has imported everything once; each member is a real process of its own that SIGKILL ends at any point.
+"""
+
+import asyncio
+import hashlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from relais_contracts import CloudEvent, sessions
+from services.chassis.database import Database
+from services.chassis.inbox import Inbox
+from services.chassis.kafka import KafkaConnection
+from services.chassis.settings import Settings
+from tests.chassis.pipeline import relay_of
+
+HELD = sessions.SessionHeld.ce_type
+
+EFFECTS = """
+CREATE TABLE IF NOT EXISTS billing.effects (
+    effect_id bigint GENERATED ALWAYS AS IDENTITY, event_id uuid, student_id text, session_id uuid, version bigint
+);
+CREATE TABLE IF NOT EXISTS billing.chains (student_id text PRIMARY KEY, links bigint, digest bytea);
+GRANT ALL ON billing.effects, billing.chains TO relais_billing
+"""
+
+ADD_EFFECT = "INSERT INTO effects (event_id, student_id, session_id, version) VALUES (%s, %s, %s, %s)"
+CHAIN = "SELECT links, digest FROM chains WHERE student_id = %s FOR UPDATE"
+ADD_LINK = """
+INSERT INTO chains (student_id, links, digest) VALUES (%s, %s, %s)
+ON CONFLICT (student_id) DO UPDATE SET links = excluded.links, digest = excluded.digest
+"""
+
+
+class Crew:
+    """Starts members and ends what is left of them."""
+
+    def __init__(self) -> None:
+        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([__name__])
+        self._members: list[Member] = []
+
+    def relay(self, database_url: str, bootstrap_servers: str, topic: str) -> "Member":
+        return self._start(_relay, database_url, bootstrap_servers, topic)
+
+    def consumer(self, database_url: str, bootstrap_servers: str, topics: Sequence[str]) -> "Member":
+        return self._start(_consumer, database_url, bootstrap_servers, tuple(topics))
+
+    def start(self, work: Callable[..., None], *arguments: Any) -> "Member":
+        """Any other function of a module, as a member."""
+        return self._start(work, *arguments)
+
+    def dismiss(self) -> None:
+        for member in self._members:
+            member.kill()
+        self._members.clear()
+
+    def _start(self, work: Callable[..., None], *arguments: Any) -> "Member":
+        process = self._context.Process(target=_as_member, args=(work, *arguments), daemon=True)
+        process.start()
+        member = Member(process)
+        self._members.append(member)
+        return member
+
+
+class Member:
+    """One process."""
+
+    def __init__(self, process: BaseProcess) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
+    def kill(self) -> None:
+        """kill -9, and waits until it is gone."""
+        self._process.kill()
+        self._process.join(10)
+
+    def stop(self) -> None:
+        """SIGTERM: finishes the work in hand."""
+        self._process.terminate()
+        self._process.join(30)
+
+    def freeze(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGCONT)
+
+
+def _as_member(work: Callable[..., None], *arguments: Any) -> None:
+    """A member never outlives the test that started it."""
+    test = multiprocessing.parent_process()
+    assert test is not None
+    threading.Thread(target=_end_with, args=(test,), daemon=True).start()
+    logging.basicConfig(level=logging.CRITICAL)
+    work(*arguments)
+
+
+def _end_with(test: BaseProcess) -> None:
+    test.join()
+    os._exit(1)
+
+
+def _relay(database_url: str, bootstrap_servers: str, topic: str) -> None:
+    database = Database(database_url, application_name="member")
+    _run(relay_of(database, kafka_at(bootstrap_servers), topic).run)
+
+
+def _consumer(database_url: str, bootstrap_servers: str, topics: Sequence[str]) -> None:
+    inbox = Inbox(
+        consumer="billing",
+        topics=topics,
+        database=Database(database_url, application_name="member"),
+        kafka=kafka_at(bootstrap_servers),
+        reactions={HELD: [fold]},
+    )
+    _run(inbox.run)
+
+
+def fold(connection: Connection[DictRow], event: CloudEvent) -> None:
+    """A reaction that shows each loss, double and inversion: one row an event, and a chain of digests a key."""
+    connection.execute(ADD_EFFECT, (event.id, event.key, event.subject, event.sequence))
+    known = connection.execute(CHAIN, (event.key,)).fetchone() or {"links": 0, "digest": b""}
+    digest = hashlib.sha256(bytes(known["digest"]) + event.id.bytes).digest()
+    connection.execute(ADD_LINK, (event.key, known["links"] + 1, digest))
+
+
+def kafka_at(bootstrap_servers: str) -> KafkaConnection:
+    return KafkaConnection(Settings(kafka_bootstrap_servers=bootstrap_servers))
+
+
+def _run(part: Callable[[asyncio.Event], Any]) -> None:
+    async def until_told() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        await part(stop)
+
+    asyncio.run(until_told())
