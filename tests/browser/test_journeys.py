@@ -193,7 +193,7 @@ def test_a_past_session_is_documented_as_held(school: School, visitors: Visitors
     visitor = visitors()
     page = visitor.page
     visitor.sign_in(cast.mentor["name"])
-    expect(page.locator("main")).to_contain_text("À documenter")
+    expect(page.locator("main")).to_contain_text("session à documenter")
     page.get_by_role("link", name=cast.student["name"]).first.click()
     page.get_by_role("link", name="Elle a eu lieu").click()
     page.get_by_role("button", name="Confirmer").click()

@@ -1,21 +1,19 @@
 """« Tableau de bord »: what the day holds and what needs the person, by role."""
 
 import asyncio
-from datetime import timedelta
 from typing import Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.portal.edges.api_client import Problem, or_problem, path
-from services.portal.edges.shapes import Attendance, Email, Event, Session, Statement
+from services.portal.edges.shapes import Attendance, Email, Event, Session
 from services.portal.edges.visit import SignedIn, Visit
 from services.portal.pages import attendance_file, calendar, people
+from services.portal.pages.home_mentor import mentor_home
 
 router = APIRouter()
 
-TO_DOCUMENT_DAYS: Final = 60
-COMING_DAYS: Final = 7
 EMAILS_SHOWN: Final = 5
 
 
@@ -23,7 +21,7 @@ EMAILS_SHOWN: Final = 5
 async def home(visit: SignedIn) -> Response:
     match visit.person.role:
         case "mentor":
-            return await _mentor_home(visit)
+            return await mentor_home(visit)
         case "student":
             return await _student_home(visit)
         case "support":
@@ -32,59 +30,6 @@ async def home(visit: SignedIn) -> Response:
             return visit.redirect("/facturation")
         case "training":
             return visit.redirect("/dossiers")
-
-
-async def _mentor_home(visit: Visit) -> Response:
-    zone = visit.portal.school_zone
-    span = calendar.days_span(calendar.today(visit.now, zone), zone, days=1 + COMING_DAYS)
-    month = calendar.this_month(visit.now, zone)
-    apis, mentor_id = visit.apis, visit.own_id
-    me, students, of_days, open_ones, statement = await asyncio.gather(
-        people.mentor(apis, mentor_id),
-        people.students_of(apis, mentor_id),
-        or_problem(
-            apis.all_items(
-                path("sessions"), mentor_id=mentor_id, **{"from": span.start.isoformat(), "to": span.end.isoformat()}
-            )
-        ),
-        or_problem(
-            apis.all_items(
-                path("sessions"),
-                mentor_id=mentor_id,
-                status="scheduled",
-                **{
-                    "from": (visit.now - timedelta(days=TO_DOCUMENT_DAYS)).isoformat(),
-                    "to": visit.now.isoformat(),
-                },
-            )
-        ),
-        or_problem(apis.get_or_none(path("mentors", mentor_id, "statements", month))),
-    )
-    sessions = sorted(_sessions(of_days), key=lambda session: session.starts_at)
-    to_document = sorted(
-        (session for session in _sessions(open_ones) if session.starts_at + _length(session) <= visit.now),
-        key=lambda session: session.starts_at,
-    )
-    known = await people.people(
-        apis,
-        students={session.student_id for session in (*sessions, *to_document)} - {one.student_id for one in students},
-    )
-    known = people.People({**known.students, **{one.student_id: one for one in students}}, {})
-    day = calendar.today(visit.now, zone)
-    planned = {session.student_id for session in sessions if session.status != "cancelled"}
-    return visit.page(
-        "home_mentor.html",
-        me=me,
-        students=students,
-        people=known,
-        today=[session for session in sessions if calendar.today(session.starts_at, zone) == day],
-        coming=[session for session in sessions if calendar.today(session.starts_at, zone) > day],
-        to_document=to_document,
-        without_session=[student for student in students if student.student_id not in planned],
-        statement=Statement.model_validate(statement) if statement and not isinstance(statement, Problem) else None,
-        month=month,
-        away=next((part for part in (of_days, open_ones, statement) if isinstance(part, Problem)), None),
-    )
 
 
 async def _student_home(visit: Visit) -> Response:
@@ -131,7 +76,3 @@ async def _support_home(visit: Visit) -> Response:
 
 def _sessions(found: list[object] | Problem) -> list[Session]:
     return [] if isinstance(found, Problem) else [Session.model_validate(item) for item in found]
-
-
-def _length(session: Session) -> timedelta:
-    return timedelta(minutes=session.duration_minutes)
