@@ -20,14 +20,19 @@ from services.portal.pages import (
     absence_students,
     absences,
     account,
+    as_of,
     continuity,
+    correction,
+    help_requests,
     home,
     planning,
+    search,
     session_commands,
     sessions,
     statements,
     students,
     support,
+    timeline,
 )
 
 ROUTERS = (
@@ -44,6 +49,11 @@ ROUTERS = (
     account.router,
     statements.router,
     support.router,
+    search.router,
+    timeline.router,
+    as_of.router,
+    correction.router,
+    help_requests.router,
     continuity.router,
 )
 

@@ -38,7 +38,7 @@ def pages_of_mentor(cast: Cast) -> list[str]:
 
 
 PAGES_OF_OTHERS = {
-    "Support": ("/", "/annuaire", "/continuite", "/journal", "/e-mails", "/facturation"),
+    "Support": ("/", "/recherche", "/continuite", "/journal", "/e-mails", "/facturation"),
     "Facturation": ("/facturation",),
     "Administration de la formation": ("/dossiers", "/continuite"),
 }

@@ -124,7 +124,7 @@ def test_a_page_needs_somebody_signed_in(client: TestClient) -> None:
         ("student", "/etudiants"),
         ("student", "/journal"),
         ("student", "/appel-a-facturation"),
-        ("mentor", "/annuaire"),
+        ("mentor", "/recherche"),
         ("mentor", "/journal"),
         ("mentor", "/e-mails"),
         ("mentor", "/facturation"),

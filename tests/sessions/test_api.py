@@ -142,6 +142,18 @@ def test_the_four_reasons_with_their_windows_in_both_languages(service: Running,
     assert [one["recoverable"] for one in reasons[3]["by_cause"]] == [True, True, None, None]
 
 
+@pytest.mark.rule("S1", "S7", "S8")
+def test_what_a_correction_would_do_is_shown_to_support_alone(service: Running, planned: dict[str, Any]) -> None:
+    address = f"/sessions/{planned['session_id']}/correction-choices"
+    with service.client("support", "sam@example.org", language="en") as support, service.client() as mentor:
+        assert mentor.get(address).status_code == 403
+        choices = support.get(address).json()["items"]
+    held, planned_again, early, *_ = choices
+    assert (held["available"], held["why_unavailable"] is None, held["label"]) == (False, False, "The session was held")
+    assert (planned_again["stands"], planned_again["effects"]["attendance"]) == (True, "planned")
+    assert early["effects"]["attendance_text"] == "Student's file: excused absence."
+
+
 @pytest.mark.rule("S4", "S5")
 def test_reasons_open_and_close_as_the_clock_goes_on(service: Running) -> None:
     session = planned_anew(service)

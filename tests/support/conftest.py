@@ -14,7 +14,7 @@ from httpx import Response
 from psycopg.conninfo import make_conninfo
 
 from deploy.local import Stack
-from relais_contracts import CloudEvent, Contract, sessions
+from relais_contracts import CloudEvent, Contract, sessions, transfers
 from services.chassis.auth import LocalIssuer
 from services.chassis.database import Database
 from services.chassis.http import create_api
@@ -103,14 +103,26 @@ def published(data: Contract, **more: Any) -> CloudEvent:
     return CloudEvent(**(attributes | more))
 
 
-def held(student_id: UUID | None = None) -> sessions.SessionHeld:
+def held(student_id: UUID | None = None, mentor_id: UUID | None = None) -> sessions.SessionHeld:
     return sessions.SessionHeld(
         session_id=uuid4(),
         student_id=student_id or uuid4(),
-        mentor_id=uuid4(),
+        mentor_id=mentor_id or uuid4(),
         starts_at=NOON,
         duration_minutes=50,
         held_at=NOON,
+    )
+
+
+def transferred(from_mentor_id: UUID, to_mentor_id: UUID) -> transfers.StudentTransferred:
+    return transfers.StudentTransferred(
+        student_id=uuid4(),
+        from_mentor_id=from_mentor_id,
+        to_mentor_id=to_mentor_id,
+        path="Python",
+        project="Projet 1",
+        funding="third_party",
+        kind="one_off",
     )
 
 

@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from relais_contracts import transfers
 from services.support.edges.other_services import EffectsElsewhere
-from tests.support.conftest import MENTOR, NOON, Support, held, published
+from tests.support.conftest import MENTOR, NOON, Support, held, published, transferred
 
 SECOND = timedelta(seconds=1)
 
@@ -51,6 +52,35 @@ def test_it_is_searched_by_actor_subject_student_type_correlation_and_time(suppo
     assert support.found(type="relais.sessions.SessionHeld.v1") == [second.id, first.id]
     assert support.found(type="relais.sessions.SessionCancelled.v1") == []
     assert support.found(correlation_id=first.correlation_id) == [first.id]
+
+
+def test_what_concerns_a_mentor_is_found_also_where_a_student_came_or_went(support: Support) -> None:
+    mentor_id, other_id = uuid4(), uuid4()
+    account = {
+        "email": "a@example.org",
+        "name": "A",
+        "capacity": 1,
+        "paths": (),
+        "projects": (),
+        "timezone": "Europe/Paris",
+    }
+    events = [
+        published(transfers.MentorRegistered(mentor_id=mentor_id, **account), subject=mentor_id),
+        published(held(mentor_id=mentor_id), time=NOON + SECOND),
+        published(transferred(mentor_id, other_id), time=NOON + 2 * SECOND),
+        published(transferred(other_id, mentor_id), time=NOON + 3 * SECOND),
+    ]
+    support.receive(*events, published(held(), time=NOON + 4 * SECOND))
+    newest_first = [event.id for event in reversed(events)]
+    assert support.found(mentor_id=mentor_id) == newest_first
+    assert support.found(mentor_id=mentor_id, type="relais.sessions.SessionHeld.v1") == [events[1].id]
+    assert support.found(mentor_id=mentor_id, to=(NOON + 2 * SECOND).isoformat()) == newest_first[2:]
+    assert support.found(mentor_id=mentor_id, as_of=(NOON + 2 * SECOND).isoformat()) == newest_first[1:]
+    first = support.get("", mentor_id=mentor_id, limit=3).json()
+    rest = support.get("", mentor_id=mentor_id, limit=3, cursor=first["next_cursor"]).json()
+    assert [item["event_id"] for page in (first, rest) for item in page["items"]] == list(map(str, newest_first))
+    refused = support.get("", mentor_id=mentor_id, student_id=uuid4())
+    assert (refused.status_code, refused.json()["code"]) == (422, "filters_exclude_each_other")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +145,29 @@ def test_causes_in_a_circle_end(support: Support) -> None:
     assert [caused["event_id"] for caused in answer["caused"]] == [str(other.id)]
 
 
+def test_the_span_of_a_student_says_from_when_to_when_and_how_the_events_lie_in_between(support: Support) -> None:
+    student_id = uuid4()
+    support.receive(*(published(held(student_id), time=NOON + hours * 3600 * SECOND) for hours in (0, 1, 60)))
+    span = support.get("/span", student_id=student_id).json()
+    assert (span["events"], span["first_at"], span["last_at"]) == (3, "2026-11-20T12:00:00Z", "2026-11-23T00:00:00Z")
+    assert span["buckets"] == [1, 1, *[0] * 57, 1]
+    assert support.get("/span", subject=uuid4()).json() == {
+        "events": 0,
+        "first_at": None,
+        "last_at": None,
+        "buckets": [0] * 60,
+    }
+    assert support.get("/span").json()["code"] == "one_subject_needed"
+    assert support.get("/span", subject=uuid4(), mentor_id=uuid4()).status_code == 422
+
+
+def test_an_event_is_read_by_its_id(support: Support) -> None:
+    event = published(held())
+    support.receive(event)
+    assert support.get(f"/events/{event.id}").json()["event_id"] == str(event.id)
+    assert support.get(f"/events/{uuid4()}").json()["code"] == "event_unknown"
+
+
 def test_an_unknown_event_is_not_found(support: Support) -> None:
     answer = support.get(f"/events/{uuid4()}/consequences")
     assert (answer.status_code, answer.json()["code"]) == (404, "event_unknown")
@@ -122,6 +175,7 @@ def test_an_unknown_event_is_not_found(support: Support) -> None:
 
 @pytest.mark.parametrize("role", ["mentor", "student", "billing", "training", "directory"])
 def test_the_log_is_for_support_alone(support: Support, role: str) -> None:
-    assert support.get("", role=role).status_code == 403
+    for path in ("", "/span", f"/events/{uuid4()}"):
+        assert support.get(path, role=role).status_code == 403
     assert support.get(f"/events/{uuid4()}/consequences", role=role).status_code == 403
     assert support.client.get("/api/audit").status_code == 401

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Commands, Decision
 from services.chassis.database import Database
-from services.chassis.http import DEFAULT_LIMIT, Limit, Page, decode_cursor, encode_cursor
+from services.chassis.http import DEFAULT_LIMIT, MAX_LIMIT, Limit, Page, decode_cursor, encode_cursor
 from services.chassis.refusal import NotFound, Refused
 from services.notifier.edges.access import READ, RESEND
 from services.notifier.edges.rendering import Renderer
@@ -51,7 +51,9 @@ def create_router(database: Database, renderer: Renderer, commands: Commands) ->
     def list_emails(
         person: Annotated[Principal, READ.person],
         state: State | None = None,
-        event_id: UUID | None = None,
+        event_id: Annotated[
+            list[UUID] | None, Query(max_length=MAX_LIMIT, description="Caused by one of these events.")
+        ] = None,
         to: Annotated[str | None, Query(max_length=254)] = None,
         cursor: str | None = None,
         limit: Limit = DEFAULT_LIMIT,
@@ -60,7 +62,7 @@ def create_router(database: Database, renderer: Renderer, commands: Commands) ->
         before = decode_cursor(cursor) or {}
         asked = {
             "state": state,
-            "event_id": event_id,
+            "event_ids": event_id,
             "to": to,
             "before_at": before.get("created_at"),
             "before_id": before.get("email_id"),

@@ -71,7 +71,7 @@ WHERE email_id = %(email_id)s
 LIST = """
 SELECT e.* FROM emails AS e LEFT JOIN people AS p ON p.person_id = e.recipient_id
 WHERE (%(state)s::text IS NULL OR e.state = %(state)s)
-    AND (%(event_id)s::uuid IS NULL OR e.event_id = %(event_id)s)
+    AND (%(event_ids)s::uuid[] IS NULL OR e.event_id = ANY(%(event_ids)s))
     AND (%(to)s::text IS NULL OR lower(coalesce(e.recipient, p.email)) = lower(%(to)s))
     AND (%(before_at)s::timestamptz IS NULL OR (e.created_at, e.email_id) < (%(before_at)s, %(before_id)s::uuid))
     AND (%(readers)s::uuid[] IS NULL OR e.recipient_id = ANY(%(readers)s) OR e.needs && %(named)s::uuid[])

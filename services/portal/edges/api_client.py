@@ -50,15 +50,21 @@ def path(*parts: str) -> str:
 class Apis:
     """The services' APIs as one person sees them, answering in that person's language."""
 
-    def __init__(self, client: httpx.AsyncClient, upstreams: Upstreams, *, token: str, language: str) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, upstreams: Upstreams, *, token: str, language: str, of_staff: bool = False
+    ) -> None:
+        """``of_staff``: the person may read lists of people."""
+        self.of_staff = of_staff
         self._client = client
         self._upstreams = upstreams
         self._headers = {"authorization": f"Bearer {token}", "accept-language": language}
         self._language = language
 
     async def get(self, path: str, **params: object) -> Any:
-        """The JSON answer; raises Problem."""
-        response = await self._send("GET", path, params={k: str(v) for k, v in params.items() if v not in (None, "")})
+        """The JSON answer; raises Problem. A list is asked for as a parameter that comes again."""
+        response = await self._send(
+            "GET", path, params={k: _asked(v) for k, v in params.items() if v not in (None, "")}
+        )
         return response.json()
 
     async def get_or_none(self, path: str, **params: object) -> Any | None:
@@ -94,9 +100,15 @@ class Apis:
                 return found
             await asyncio.sleep(CATCH_UP_STEP_S)
 
-    async def post(self, path: str, body: Mapping[str, Any], *, idempotency_key: str) -> Any:
-        """Sends a command; the same key again gets the same answer and does nothing twice."""
-        response = await self._send("POST", path, json=dict(body), headers={"idempotency-key": idempotency_key})
+    async def post(
+        self, path: str, body: Mapping[str, Any], *, idempotency_key: str, seen_version: str | None = None
+    ) -> Any:
+        """Sends a command; the same key again gets the same answer and does nothing twice.
+
+        With ``seen_version`` it is refused (412) where what the person saw has changed since.
+        """
+        headers = {"idempotency-key": idempotency_key} | ({"if-match": f'"{seen_version}"'} if seen_version else {})
+        response = await self._send("POST", path, json=dict(body), headers=headers)
         return response.json() if response.content else {}
 
     async def put(self, path: str, body: Mapping[str, Any]) -> Any:
@@ -132,6 +144,10 @@ async def or_problem(asked: Awaitable[T]) -> T | Problem:
         return await asked
     except Problem as problem:
         return problem
+
+
+def _asked(value: object) -> str | list[str]:
+    return [str(one) for one in value] if isinstance(value, list | tuple) else str(value)
 
 
 def _problem(response: httpx.Response, language: str) -> Problem:

@@ -298,6 +298,11 @@ class Event(Shape):
         """relais.sessions.SessionCancelled.v1 → SessionCancelled"""
         return next((part for part in self.type.split(".") if part[:1].isupper()), self.type)
 
+    @property
+    def family(self) -> str:
+        """relais.sessions.SessionCancelled.v1 → relais.sessions"""
+        return ".".join(self.type.split(".")[:2])
+
     def instant(self, name: str) -> datetime:
         """An instant of its data; where there is none, when it was recorded."""
         written = self.data.get(name)

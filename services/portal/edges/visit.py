@@ -21,6 +21,7 @@ from services.portal.edges.session_cookie import Person, Role, Session, SessionC
 
 LANGUAGE_COOKIE: Final = "relais_language"
 MAX_FORM_FIELDS: Final = 50
+STAFF: Final = ("support", "billing", "training")
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,10 @@ class Visit:
 
     @property
     def apis(self) -> Apis:
-        return self.apis_with(self.person.token)
+        return self.apis_with(self.person.token, of_staff=self.person.role in STAFF)
 
-    def apis_with(self, token: str) -> Apis:
-        return Apis(self.portal.client, self.portal.upstreams, token=token, language=self.code)
+    def apis_with(self, token: str, *, of_staff: bool = False) -> Apis:
+        return Apis(self.portal.client, self.portal.upstreams, token=token, language=self.code, of_staff=of_staff)
 
     def say(self, message: str, **values: object) -> str:
         return self.language.say(message, **values)

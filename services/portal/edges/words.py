@@ -71,9 +71,19 @@ class Words:
             "StudentEnrolled": say("Étudiant inscrit"),
             "StudentUpdated": say("Profil de l'étudiant modifié"),
             "StudentTransferred": say("Étudiant transféré"),
+            "AbsenceDeclared": say("Absence déclarée"),
+            "AbsenceChanged": say("Absence modifiée"),
+            "AbsenceEnded": say("Absence terminée"),
+            "HelpRequested": say("Aide demandée au support"),
+            "AbsenceReminderDue": say("Rappel d'absence"),
             "PrivateCommentAdded": say("Commentaire privé ajouté"),
             "StatementLineAdded": say("Ligne d'appel à facturation"),
             "StatementClosed": say("Appel à facturation clôturé"),
+        }
+        self._transfer_kinds = {
+            "one_off": say("Transfert ponctuel"),
+            "return": say("Retour"),
+            "permanent": say("Transfert définitif"),
         }
         self._standings = {
             "planned": say("Prévue"),
@@ -115,6 +125,9 @@ class Words:
 
     def funding(self, code: str | None) -> str:
         return self._fundings.get(code or "", code or "")
+
+    def transfer_kind(self, code: str | None) -> str:
+        return self._transfer_kinds.get(code or "", code or "")
 
     def role(self, code: str) -> str:
         return self._roles.get(code, code)

@@ -63,6 +63,22 @@ def month_span(month: str, zone: str) -> Span:
     )
 
 
+def start_of(day: str, zone: str) -> str | None:
+    """The first instant of a day as a date field sends it (2026-11-24), as the APIs read it; None where it is none."""
+    try:
+        return _midnight(date.fromisoformat(day), zone).isoformat() if day else None
+    except ValueError:
+        return None
+
+
+def end_of(day: str, zone: str) -> str | None:
+    """The first instant after such a day: the day itself is within."""
+    try:
+        return _midnight(date.fromisoformat(day) + timedelta(days=1), zone).isoformat() if day else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def by_week(sessions: Sequence[Session], zone: str, *, latest_first: bool = False) -> list[SessionWeek]:
     """Sessions in their weeks, both in order."""
     weeks: dict[str, list[Session]] = {}

@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from services.portal.edges.api_client import Problem, or_problem, path
+from services.portal.edges.api_client import PAGE_LIMIT, Problem, or_problem, path
 from services.portal.edges.shapes import Attendance, Email, Event, Session
 from services.portal.edges.visit import SignedIn, Visit
 from services.portal.pages import attendance_file, calendar, people
@@ -60,17 +60,20 @@ async def _student_home(visit: Visit) -> Response:
 
 
 async def _support_home(visit: Visit) -> Response:
-    failed, audit = await asyncio.gather(
+    failed, audit, absences = await asyncio.gather(
         or_problem(visit.apis.get(path("emails"), state="failed", limit=EMAILS_SHOWN)),
         or_problem(visit.apis.get(path("audit"), limit=12)),
+        or_problem(visit.apis.get(path("absences"), open="true", limit=PAGE_LIMIT)),
     )
     entries = [] if isinstance(audit, Problem) else [Event.model_validate(item) for item in audit["items"]]
     return visit.page(
         "home_support.html",
         people=await people.people(visit.apis, students={entry.student_id for entry in entries}),
         failed=[] if isinstance(failed, Problem) else [Email.model_validate(item) for item in failed["items"]],
+        failed_more=not isinstance(failed, Problem) and failed["next_cursor"] is not None,
+        absences=0 if isinstance(absences, Problem) else len(absences["items"]),
         entries=entries,
-        away=next((part for part in (failed, audit) if isinstance(part, Problem)), None),
+        away=next((part for part in (failed, audit, absences) if isinstance(part, Problem)), None),
     )
 
 

@@ -1,10 +1,11 @@
 """Names for the ids that other services speak of."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from services.portal.edges.api_client import Apis, Problem, path
+from services.portal.edges.api_client import PAGE_LIMIT, Apis, Problem, path
 from services.portal.edges.language import sort_key
 from services.portal.edges.shapes import Mentor, Student
 
@@ -40,25 +41,36 @@ async def mentor(apis: Apis, mentor_id: str) -> Mentor:
 
 
 async def people(apis: Apis, *, students: Iterable[str | None] = (), mentors: Iterable[str | None] = ()) -> People:
-    """Looks up each id once, all in parallel."""
-    student_ids = sorted({student_id for student_id in students if student_id})
-    mentor_ids = sorted({mentor_id for mentor_id in mentors if mentor_id})
+    """Looks up each id once: for the school's teams in lists, for others one by one, as they may; all in parallel."""
     found_students, found_mentors = await asyncio.gather(
-        asyncio.gather(*(_or_none(apis, "students", student_id) for student_id in student_ids)),
-        asyncio.gather(*(_or_none(apis, "mentors", mentor_id) for mentor_id in mentor_ids)),
+        _looked_up(apis, "students", sorted({one for one in students if one})),
+        _looked_up(apis, "mentors", sorted({one for one in mentors if one})),
     )
     return People(
-        students={
-            student_id: Student.model_validate(item)
-            for student_id, item in zip(student_ids, found_students, strict=True)
-            if item
-        },
-        mentors={
-            mentor_id: Mentor.model_validate(item)
-            for mentor_id, item in zip(mentor_ids, found_mentors, strict=True)
-            if item
-        },
+        students={one: Student.model_validate(item) for one, item in found_students.items()},
+        mentors={one: Mentor.model_validate(item) for one, item in found_mentors.items()},
     )
+
+
+async def _looked_up(apis: Apis, kind: str, ids: Sequence[str]) -> dict[str, Any]:
+    """Accounts by id. A list may be a moment behind: who is not on it yet is asked for by id."""
+    found: dict[str, Any] = {}
+    if apis.of_staff and len(ids) > 1:
+        pages = [ids[at : at + PAGE_LIMIT] for at in range(0, len(ids), PAGE_LIMIT)]
+        for items in await asyncio.gather(*(_listed(apis, kind, page) for page in pages)):
+            found |= {item[f"{kind[:-1]}_id"]: item for item in items}
+    missing = [one for one in ids if one not in found]
+    items = await asyncio.gather(*(_or_none(apis, kind, one) for one in missing))
+    return found | {one: item for one, item in zip(missing, items, strict=True) if item}
+
+
+async def _listed(apis: Apis, kind: str, ids: Sequence[str]) -> list[Any]:
+    try:
+        page = await apis.get(path(kind), id=ids, limit=PAGE_LIMIT)
+    except Problem:
+        return []
+    items: list[Any] = page["items"]
+    return items
 
 
 async def _or_none(apis: Apis, kind: str, identity: str) -> object | None:

@@ -1,47 +1,24 @@
-"""Support's pages: the directory, the audit log, one event explained, and every e-mail with its state."""
+"""Support's pages: the audit log, one event explained, and every e-mail with its state."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from relais_contracts import REGISTRY
 from services.portal.edges.api_client import Problem, or_problem, path
-from services.portal.edges.language import from_local, sort_key
-from services.portal.edges.shapes import Email, Entry, Event, Line, Mentor, Student
+from services.portal.edges.language import sort_key
+from services.portal.edges.shapes import Email, Entry, Event, Line, Student
 from services.portal.edges.visit import SupportVisit, TrainingVisit, Visit
 from services.portal.pages import calendar, people
+from services.portal.pages.event_types import SHOWN_TYPES
 
 router = APIRouter()
 
 PEOPLE_SHOWN: Final = 50
-SEARCH_CHARS: Final = 100
 ENTRIES_SHOWN: Final = 50
 EMAILS_SHOWN: Final = 50
-EVENT_TYPES: Final = tuple(sorted(name for name in REGISTRY))
 EMAIL_STATES: Final = ("queued", "sent", "failed", "suppressed")
-
-
-@router.get("/annuaire")
-async def directory(visit: SupportVisit, q: str = "") -> Response:
-    """Mentors and students by a part of their name or e-mail."""
-    wanted = q.strip()[:SEARCH_CHARS]
-    mentors, students = await asyncio.gather(
-        visit.apis.get(path("mentors"), search=wanted, limit=PEOPLE_SHOWN),
-        visit.apis.get(path("students"), search=wanted, limit=PEOPLE_SHOWN),
-    )
-    found = [Student.model_validate(item) for item in students["items"]]
-    return visit.page(
-        "directory.html",
-        q=q,
-        mentors=[Mentor.model_validate(item) for item in mentors["items"]],
-        students=found,
-        more=bool(mentors["next_cursor"] or students["next_cursor"]),
-        people=await people.people(visit.apis, mentors={student.mentor_id for student in found}),
-        this_month=calendar.this_month(visit.now, visit.portal.school_zone),
-    )
 
 
 @router.get("/dossiers")
@@ -78,7 +55,7 @@ async def audit(
             type=type,
             limit=ENTRIES_SHOWN,
             cursor=suite,
-            **{"from": _start(de, zone), "to": _start(a, zone)},
+            **{"from": calendar.start_of(de, zone), "to": calendar.end_of(a, zone)},
         )
     )
     filters = {"acteur": acteur, "objet": objet, "type": type, "de": de, "a": a}
@@ -88,7 +65,7 @@ async def audit(
         people=await people.people(visit.apis, students={entry.student_id for entry in entries}),
         status=found.status if isinstance(found, Problem) and found.status >= 500 else 200,
         filters=filters,
-        types=EVENT_TYPES,
+        types=SHOWN_TYPES,
         entries=entries,
         next_cursor=None if isinstance(found, Problem) else found.get("next_cursor"),
         problem=found if isinstance(found, Problem) else None,
@@ -173,10 +150,3 @@ async def _explained(visit: Visit, found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _speaks_of(student: Student, wanted: str) -> bool:
     return wanted in f"{student.name} {student.email} {student.path} {student.project}".casefold()
-
-
-def _start(day: str, zone: str) -> str | None:
-    try:
-        return from_local(f"{day}T00:00", zone).isoformat() if day else None
-    except ValueError:
-        return None

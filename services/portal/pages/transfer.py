@@ -48,6 +48,8 @@ async def transferred(
     """At once (T3). The student as they were, and the new version; or the form again, with what was refused."""
     email = form.get("mentor_email", "")
     body = {"mentor_email": email} | ({"absence_id": absence_id} if absence_id else {})
+    if form.get("kind") == "permanent":
+        body["kind"] = "permanent"
     before = await people.student(visit.apis, student_id)
     try:
         done = await visit.apis.post(

@@ -41,6 +41,15 @@ if (countdowns.length) {
   tick();
 }
 
+// A slider over time says where it stands, in the school's zone.
+document.querySelectorAll("input[data-says]").forEach((slider) => {
+  const says = document.getElementById(slider.dataset.says);
+  const form = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short", timeZone: slider.dataset.zone });
+  const say = () => (says.textContent = form.format(new Date(slider.value * 1000)));
+  slider.addEventListener("input", say);
+  say();
+});
+
 // What a command caused appears as it happens.
 const panel = document.getElementById("effets");
 if (panel && panel.dataset.source) {

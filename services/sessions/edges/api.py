@@ -22,11 +22,13 @@ from services.chassis.problem import language_of
 from services.sessions.domain.cancel_session import CancelSession
 from services.sessions.domain.cancellation_reasons import reasons_for
 from services.sessions.domain.complete_session import CompleteSession
+from services.sessions.domain.correction_choices import choices_for
 from services.sessions.domain.events import Status
 from services.sessions.domain.reschedule_session import RescheduleSession
 from services.sessions.edges.access import CHANGE, CORRECT, IMPORT, PLAN, READ
 from services.sessions.edges.bodies import (
     Cancellation,
+    ChoiceView,
     Completion,
     Correction,
     Import,
@@ -37,6 +39,7 @@ from services.sessions.edges.bodies import (
     Reschedule,
     SessionView,
     When,
+    choice_view,
     reason_view,
     session_body,
 )
@@ -161,6 +164,17 @@ def create_router(
     def complete_session(session_id: UUID, request: Mentor, body: Completion | None = None) -> Response:
         """The session was held."""
         return handling.change(request, session_id, CompleteSession(request.context.now))
+
+    @router.get("/{session_id}/correction-choices")
+    def correction_choices(
+        _: Annotated[Principal, CORRECT.person],
+        session_id: UUID,
+        accept_language: Annotated[str | None, Header(include_in_schema=False)] = None,
+    ) -> Page[ChoiceView]:
+        """Every direction in which support may correct the session, and what each will do."""
+        language: Literal["fr", "en"] = language_of(accept_language)
+        loaded = handling.load(session_id)
+        return Page(items=[choice_view(one, language) for one in choices_for(loaded.session, now=clock.now())])
 
     @router.post("/{session_id}/correction", response_model=SessionView)
     def correct_session(session_id: UUID, body: Correction, request: Support) -> Response:

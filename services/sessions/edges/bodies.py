@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from services.chassis.http import Instant, to_instant
 from services.chassis.refusal import Refused
 from services.sessions.domain.cancellation_reasons import LABELS, LABELS_EN, OfferedReason, effects_of
+from services.sessions.domain.correction_choices import CorrectionChoice
 from services.sessions.domain.events import Cause, Reason, RequestedBy, Status
 from services.sessions.domain.session import Cancelled, Session, status_of
 from services.sessions.edges import wording
@@ -162,8 +163,8 @@ class RecordedEvent(BaseModel):
 class EffectsView(BaseModel):
     """What choosing the reason does to the student's file and to the mentor's statement."""
 
-    attendance: str = Field(description="excused, unexcused or to_qualify.")
-    statement: str = Field(description="The outcome under which the statement lists the session.")
+    attendance: str = Field(description="excused, unexcused or to_qualify; of a correction also attended or planned.")
+    statement: str = Field(description="The outcome under which the statement lists the session; none: no line.")
     attendance_text: str
     statement_text: str
 
@@ -193,6 +194,21 @@ class ReasonView(BaseModel):
     recoverable: bool | None = Field(description="Null: to be qualified.")
     effects: EffectsView
     by_cause: list[CauseView] = Field(description="Of « other » alone.")
+
+
+class ChoiceView(BaseModel):
+    """One direction of a correction. It is available exactly where the correction would be accepted."""
+
+    status: Status
+    reason: Reason | None
+    cause: Cause | None
+    label: str
+    stands: bool = Field(description="The session is like this already.")
+    available: bool
+    why_unavailable: str | None
+    recoverable: bool | None = Field(description="Null where not cancelled, or to be qualified.")
+    asks_recoverable: bool = Field(description="Whether it can be made up for is support's to say.")
+    effects: EffectsView
 
 
 class Imported(BaseModel):
@@ -241,6 +257,34 @@ def reason_view(offered: OfferedReason, language: Literal["fr", "en"]) -> Reason
         recoverable=offered.effects.recoverable,
         effects=_effects(reason, None, language),
         by_cause=[_by_cause(cause, language) for cause in Cause] if reason is Reason.OTHER else [],
+    )
+
+
+def choice_view(choice: CorrectionChoice, language: Literal["fr", "en"]) -> ChoiceView:
+    reason, cause = choice.reason, choice.cause
+    labels = LABELS if language == "fr" else LABELS_EN
+    return ChoiceView(
+        status=choice.status,
+        reason=reason,
+        cause=cause,
+        label=labels[reason] if reason is not None else wording.STATUSES[choice.status][language],
+        stands=choice.stands,
+        available=choice.unavailable is None,
+        why_unavailable=_sentence(choice.unavailable, language) if choice.unavailable else None,
+        recoverable=choice.effects.recoverable if choice.effects else None,
+        asks_recoverable=choice.asks_recoverable,
+        effects=_effects(reason, cause, language) if reason is not None else _undone(choice.status, language),
+    )
+
+
+def _undone(status: Status, language: Literal["fr", "en"]) -> EffectsView:
+    """What a session that is not cancelled (any more) is in the file and on the statement."""
+    attendance, statement = wording.NOT_CANCELLED[status]
+    return EffectsView(
+        attendance="attended" if status is Status.HELD else "planned",
+        statement="held" if status is Status.HELD else "none",
+        attendance_text=attendance[language],
+        statement_text=statement[language],
     )
 
 

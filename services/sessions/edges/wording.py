@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic_core import PydanticCustomError
 
 from services.sessions.domain.cancellation_reasons import AttendanceEffect
-from services.sessions.domain.events import Cause, Reason
+from services.sessions.domain.events import Cause, Reason, Status
 
 InBoth = Mapping[Literal["fr", "en"], str]
 
@@ -51,6 +51,31 @@ STATEMENT: Final[Mapping[Reason, InBoth]] = {
         "en": "Statement: a line “other”, at the rate in force.",
     },
 }
+
+
+STATUSES: Final[Mapping[Status, InBoth]] = {
+    Status.HELD: {"fr": "La session a eu lieu", "en": "The session was held"},
+    Status.SCHEDULED: {"fr": "La session est de nouveau prévue", "en": "The session is planned again"},
+    Status.CANCELLED: {"fr": "La session est annulée", "en": "The session is cancelled"},
+}
+
+NOT_CANCELLED: Final[Mapping[Status, tuple[InBoth, InBoth]]] = {
+    Status.HELD: (
+        {"fr": "Dossier de l’étudiant : présent.", "en": "Student's file: attended."},
+        {
+            "fr": "Appel à facturation : une ligne « session réalisée », selon le tarif en vigueur.",
+            "en": "Statement: a line “held”, at the rate in force.",
+        },
+    ),
+    Status.SCHEDULED: (
+        {"fr": "Dossier de l’étudiant : session prévue.", "en": "Student's file: a planned session."},
+        {
+            "fr": "Appel à facturation : la ligne de cette session est retirée.",
+            "en": "Statement: this session's line is taken back.",
+        },
+    ),
+}
+"""What a corrected session is in the file and on the statement where it is not cancelled."""
 
 
 def known_zone(name: str) -> str:

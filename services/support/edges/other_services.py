@@ -12,12 +12,12 @@ from services.chassis.settings import Settings
 
 TIMEOUT_S: Final = 3.0
 EVENTS_A_CALL: Final = 100
-RESOURCES: Final[Mapping[str, tuple[str, str, int]]] = {
-    "billing": ("statement_lines", "/api/statement-lines", EVENTS_A_CALL),
-    "attendance": ("attendance_entries", "/api/attendance-entries", EVENTS_A_CALL),
-    "notifier": ("emails", "/api/emails", 1),
+RESOURCES: Final[Mapping[str, tuple[str, str]]] = {
+    "billing": ("statement_lines", "/api/statement-lines"),
+    "attendance": ("attendance_entries", "/api/attendance-entries"),
+    "notifier": ("emails", "/api/emails"),
 }
-"""Service → the name of what it answers with, where to ask, and for how many events at once."""
+"""Service → the name of what it answers with, and where to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class OtherServicesOverHttp:
     """Asks all of them at once; one that is away costs at most ``TIMEOUT_S``."""
 
     def __init__(self, settings: Settings) -> None:
-        self._urls = {service: settings.service_url(service) + path for service, (_, path, _) in RESOURCES.items()}
+        self._urls = {service: settings.service_url(service) + path for service, (_, path) in RESOURCES.items()}
         self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
         self._threads = ThreadPoolExecutor(max_workers=2 * len(RESOURCES), thread_name_prefix="support-asks")
 
@@ -48,7 +48,7 @@ class OtherServicesOverHttp:
 
     def effects_of(self, event_ids: Sequence[UUID], authorization: str) -> EffectsElsewhere:
         asked = {
-            service: self._threads.submit(self._ask, url, event_ids, RESOURCES[service][2], authorization)
+            service: self._threads.submit(self._ask, url, event_ids, authorization)
             for service, url in self._urls.items()
         }
         found: dict[str, Sequence[Mapping[str, Any]]] = {}
@@ -60,12 +60,10 @@ class OtherServicesOverHttp:
                 unavailable.append(service)
         return EffectsElsewhere(**found, unavailable=tuple(unavailable))
 
-    def _ask(
-        self, url: str, event_ids: Sequence[UUID], events_a_call: int, authorization: str
-    ) -> list[Mapping[str, Any]]:
+    def _ask(self, url: str, event_ids: Sequence[UUID], authorization: str) -> list[Mapping[str, Any]]:
         items: list[Mapping[str, Any]] = []
-        for begin in range(0, len(event_ids), events_a_call):
-            asked = [("event_id", str(event_id)) for event_id in event_ids[begin : begin + events_a_call]]
+        for begin in range(0, len(event_ids), EVENTS_A_CALL):
+            asked = [("event_id", str(event_id)) for event_id in event_ids[begin : begin + EVENTS_A_CALL]]
             answer = self._client.get(
                 url, params=[*asked, ("limit", "200")], headers={"Authorization": authorization}
             ).raise_for_status()

@@ -63,6 +63,74 @@ ORDER BY occurred_at DESC, event_id DESC
 LIMIT %(limit)s
 """
 
+# A mentor is spoken of in four places, each with an index of its own in the order of the list: so each is asked for one
+# page, and the newest of those are the page. Under OR the planner would read the mentor's whole history.
+OF_MENTOR: Final = """
+WITH wanted AS (
+    SELECT coalesce(%(before_at)s::timestamptz, 'infinity') AS before_at,
+        coalesce(%(before_id)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AS before_id,
+        coalesce(%(until)s::timestamptz, 'infinity') AS until, coalesce(%(as_of)s::timestamptz, 'infinity') AS as_of,
+        coalesce(%(since)s::timestamptz, '-infinity') AS since
+), found AS (
+    (
+        SELECT event_id FROM audit_events, wanted
+        WHERE subject = %(mentor_id)s AND (occurred_at, event_id) < (before_at, before_id)
+          AND occurred_at BETWEEN since AND as_of AND occurred_at < until
+          AND (%(event_type)s::text IS NULL OR event_type = %(event_type)s)
+        ORDER BY occurred_at DESC, event_id DESC LIMIT %(limit)s
+    ) UNION (
+        SELECT event_id FROM audit_events, wanted
+        WHERE mentor_id = %(mentor_id)s AND (occurred_at, event_id) < (before_at, before_id)
+          AND occurred_at BETWEEN since AND as_of AND occurred_at < until
+          AND (%(event_type)s::text IS NULL OR event_type = %(event_type)s)
+        ORDER BY occurred_at DESC, event_id DESC LIMIT %(limit)s
+    ) UNION (
+        SELECT event_id FROM audit_events, wanted
+        WHERE from_mentor_id = %(mentor_id)s AND (occurred_at, event_id) < (before_at, before_id)
+          AND occurred_at BETWEEN since AND as_of AND occurred_at < until
+          AND (%(event_type)s::text IS NULL OR event_type = %(event_type)s)
+        ORDER BY occurred_at DESC, event_id DESC LIMIT %(limit)s
+    ) UNION (
+        SELECT event_id FROM audit_events, wanted
+        WHERE to_mentor_id = %(mentor_id)s AND (occurred_at, event_id) < (before_at, before_id)
+          AND occurred_at BETWEEN since AND as_of AND occurred_at < until
+          AND (%(event_type)s::text IS NULL OR event_type = %(event_type)s)
+        ORDER BY occurred_at DESC, event_id DESC LIMIT %(limit)s
+    )
+)
+SELECT audit_events.* FROM found JOIN audit_events USING (event_id)
+ORDER BY occurred_at DESC, event_id DESC LIMIT %(limit)s
+"""
+
+BUCKETS: Final = 60
+
+SPAN: Final = """
+WITH theirs AS MATERIALIZED (
+    SELECT occurred_at FROM audit_events WHERE subject = coalesce(%(subject)s::uuid, %(mentor_id)s::uuid)
+    UNION ALL
+    SELECT occurred_at FROM audit_events WHERE student_id = %(student_id)s::uuid
+    UNION ALL
+    SELECT occurred_at FROM audit_events WHERE mentor_id = %(mentor_id)s::uuid AND subject <> %(mentor_id)s::uuid
+    UNION ALL
+    SELECT occurred_at FROM audit_events WHERE from_mentor_id = %(mentor_id)s::uuid
+    UNION ALL
+    SELECT occurred_at FROM audit_events WHERE to_mentor_id = %(mentor_id)s::uuid
+), ends AS (
+    SELECT count(*) AS events, min(occurred_at) AS first_at, max(occurred_at) AS last_at FROM theirs
+), spread AS (
+    SELECT least(%(buckets)s, 1 + floor(
+        %(buckets)s * extract(epoch FROM occurred_at - first_at)
+        / greatest(extract(epoch FROM last_at - first_at), 1)
+    ))::int AS bucket, count(*)::int AS events
+    FROM theirs, ends GROUP BY bucket
+)
+SELECT ends.*, ARRAY(
+    SELECT coalesce(spread.events, 0) FROM generate_series(1, %(buckets)s) AS bucket
+    LEFT JOIN spread USING (bucket) ORDER BY bucket
+) AS buckets
+FROM ends
+"""
+
 ONE: Final = "SELECT * FROM audit_events WHERE event_id = %s"
 
 CAUSED: Final = """
@@ -86,12 +154,14 @@ class Search:
     """What to look for; None leaves a thing open.
 
     ``actor`` is the whole actor (``mentor:alice@example.org``) or the address alone. ``since`` is included, ``until``
-    is not; ``before`` is the place in the list (newest first) after which to go on.
+    is not; ``mentor_id`` finds what concerns a mentor, also a student's going to or from them, and is
+    narrowed by type and time alone; ``before`` is the place in the list (newest first) after which to go on.
     """
 
     actor: str | None = None
     subject: UUID | None = None
     student_id: UUID | None = None
+    mentor_id: UUID | None = None
     event_type: str | None = None
     correlation_id: UUID | None = None
     since: datetime | None = None
@@ -186,6 +256,7 @@ def search(connection: Connection[DictRow], wanted: Search, *, limit: int) -> Se
         "actor": wanted.actor.lower() if wanted.actor else None,
         "subject": wanted.subject,
         "student_id": wanted.student_id,
+        "mentor_id": wanted.mentor_id,
         "event_type": wanted.event_type,
         "correlation_id": wanted.correlation_id,
         "since": wanted.since,
@@ -195,7 +266,18 @@ def search(connection: Connection[DictRow], wanted: Search, *, limit: int) -> Se
         "before_id": before_id,
         "limit": limit,
     }
-    return connection.execute(SEARCH, parameters, prepare=False).fetchall()
+    statement = SEARCH if wanted.mentor_id is None else OF_MENTOR
+    return connection.execute(statement, parameters, prepare=False).fetchall()
+
+
+def span(
+    connection: Connection[DictRow], subject: UUID | None, student_id: UUID | None, mentor_id: UUID | None
+) -> DictRow:
+    """How the events of one thing lie in time."""
+    asked = {"subject": subject, "student_id": student_id, "mentor_id": mentor_id, "buckets": BUCKETS}
+    row = connection.execute(SPAN, asked, prepare=False).fetchone()
+    assert row is not None, "an aggregate always gives a row"
+    return row
 
 
 def one(connection: Connection[DictRow], event_id: UUID) -> DictRow | None:

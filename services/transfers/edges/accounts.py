@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 from services.chassis.access import patient
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Decision, check_if_match
-from services.chassis.http import Instant, Limit, Page
+from services.chassis.http import MAX_LIMIT, Instant, Limit, Page
 from services.transfers.domain import change_capacity, enrol_student, register_mentor, update_student
 from services.transfers.domain.change_capacity import ChangeCapacity
 from services.transfers.domain.enrol_student import EnrolStudent
@@ -34,7 +34,10 @@ from services.transfers.edges.store import Work
 from services.transfers.views import mentor_list, student_list
 
 Account = TypeVar("Account", MentorAnswer, StudentAnswer)
-Search = Annotated[str | None, Query(max_length=100, description="Part of a name or of an e-mail.")]
+Search = Annotated[
+    str | None, Query(max_length=100, description="Parts of a name or an e-mail; accents and capitals do not matter.")
+]
+Ids = Annotated[list[UUID] | None, Query(alias="id", max_length=MAX_LIMIT, description="These accounts alone.")]
 Cursor = Annotated[str | None, Query(max_length=1_000)]
 AsOf = Annotated[Instant | None, Query(description="As it was at this instant.")]
 
@@ -91,13 +94,14 @@ def mentor_routes(office: Office) -> APIRouter:
     def mentors(
         _: Annotated[Principal, access.LIST_MENTORS.person],
         search: Search = None,
+        ids: Ids = None,
         path: Annotated[str | None, Query(max_length=120)] = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[MentorAnswer]:
         """For the school's staff only: mentors find each other by exact e-mail (T15)."""
         with office.database.connection() as connection:
-            rows = mentor_list.page(connection, search=search, path=path, after=after(cursor), limit=limit + 1)
+            rows = mentor_list.page(connection, search=search, ids=ids, path=path, after=after(cursor), limit=limit + 1)
         items = [MentorAnswer.model_validate(row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items=items, next_cursor=cursor_after(items[-1].name, items[-1].mentor_id) if more else None)
@@ -168,6 +172,7 @@ def student_routes(office: Office) -> APIRouter:
         person: Annotated[Principal, access.LIST_STUDENTS.person],
         mentor_id: UUID | None = None,
         search: Search = None,
+        ids: Ids = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[StudentItem]:
@@ -180,6 +185,7 @@ def student_routes(office: Office) -> APIRouter:
                 mentor_id=mentor_id,
                 student_ids=student_ids,
                 search=search,
+                ids=ids,
                 after=after(cursor),
                 limit=limit + 1,
             )

@@ -1,6 +1,9 @@
 """The list of mentors, for those who may see it (T15: mentors may not)."""
 
+import re
+from collections.abc import Sequence
 from typing import Any
+from unicodedata import normalize
 from uuid import UUID
 
 from psycopg import Connection
@@ -20,7 +23,8 @@ LIST = """
 SELECT m.mentor_id, m.email, m.name, m.capacity, m.paths, m.projects, m.timezone, m.version,
     (SELECT count(*) FROM student_list AS s WHERE s.mentor_id = m.mentor_id) AS students
 FROM mentor_list AS m
-WHERE (%(search)s::text IS NULL OR m.name ILIKE %(search)s OR m.email ILIKE %(search)s)
+WHERE (%(search)s::text[] IS NULL OR m.searched LIKE ALL(%(search)s))
+    AND (%(ids)s::uuid[] IS NULL OR m.mentor_id = ANY(%(ids)s))
     AND (%(path)s::text IS NULL OR %(path)s = ANY(m.paths))
     AND (%(after_name)s::text IS NULL OR (m.name, m.mentor_id) > (%(after_name)s, %(after_id)s::uuid))
 ORDER BY m.name, m.mentor_id LIMIT %(limit)s
@@ -42,20 +46,31 @@ def page(
     connection: Connection[DictRow],
     *,
     search: str | None,
+    ids: Sequence[UUID] | None,
     path: str | None,
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Mentors by name. `search`: part of a name or an e-mail."""
+    """Mentors by name. `search`: parts of a name or an e-mail. `ids`: these at most."""
     after_name, after_id = after or (None, None)
     return connection.execute(
         LIST,
-        {"search": containing(search), "path": path, "after_name": after_name, "after_id": after_id, "limit": limit},
+        {
+            "search": containing(search),
+            "ids": None if ids is None else list(ids),
+            "path": path,
+            "after_name": after_name,
+            "after_id": after_id,
+            "limit": limit,
+        },
+        prepare=False,  # So that it is planned for the filters that are given.
     ).fetchall()
 
 
-def containing(search: str | None) -> str | None:
-    """A LIKE pattern for texts that contain `search` as it was typed."""
-    if not search:
+def containing(search: str | None) -> list[str] | None:
+    """LIKE patterns for texts that contain each word of `search`, folded as the column `searched` is."""
+    if not search or not search.split():
         return None
-    return "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    letters = (letter for letter in normalize("NFKD", search) if not "\u0300" <= letter <= "\u036f")
+    words = "".join(letters).lower().split()
+    return ["%" + re.sub(r"([\\%_])", r"\\\1", word) + "%" for word in words]

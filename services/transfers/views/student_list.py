@@ -29,7 +29,8 @@ SELECT student_id, email, name, path, project, funding, training_day, language, 
 FROM student_list
 WHERE (%(mentor_id)s::uuid IS NULL OR mentor_id = %(mentor_id)s)
     AND (%(of_students)s::uuid[] IS NULL OR student_id = ANY(%(of_students)s))
-    AND (%(search)s::text IS NULL OR name ILIKE %(search)s OR email ILIKE %(search)s)
+    AND (%(search)s::text[] IS NULL OR searched LIKE ALL(%(search)s))
+    AND (%(ids)s::uuid[] IS NULL OR student_id = ANY(%(ids)s))
     AND (%(after_name)s::text IS NULL OR (name, student_id) > (%(after_name)s, %(after_id)s::uuid))
 ORDER BY name, student_id LIMIT %(limit)s
 """
@@ -60,10 +61,11 @@ def page(
     mentor_id: UUID | None,
     student_ids: Sequence[UUID] | None,
     search: str | None,
+    ids: Sequence[UUID] | None,
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Students by name. `search`: part of a name or an e-mail; `student_ids`: none but these."""
+    """Students by name. `search`: parts of a name or an e-mail; `student_ids`, `ids`: none but these."""
     after_name, after_id = after or (None, None)
     return connection.execute(
         LIST,
@@ -71,10 +73,12 @@ def page(
             "mentor_id": mentor_id,
             "of_students": student_ids,
             "search": containing(search),
+            "ids": None if ids is None else list(ids),
             "after_name": after_name,
             "after_id": after_id,
             "limit": limit,
         },
+        prepare=False,  # So that it is planned for the filters that are given.
     ).fetchall()
 
 
