@@ -39,18 +39,20 @@ def build(settings: Settings) -> Service:
         source=f"/relais/{NAME}",
     )
     store.on_appended = relay.wake
-    renderer = Renderer(settings.zone())
+    renderer, clock = Renderer(settings.zone()), clock_for(settings.sandbox_clock_file)
     sender = None
     if settings.smtp_url is not None:
         server = SmtpServer(SmtpAddress.parse(settings.smtp_url))
-        sender = Sender(database_url=url, renderer=renderer, server=server, mail_from=settings.mail_from)
+        sender = Sender(database_url=url, renderer=renderer, server=server, mail_from=settings.mail_from, clock=clock)
     inbox = Inbox(
         consumer=NAME,
         topics=("relais.transfers", "relais.sessions"),
         database=database,
         kafka=kafka,
         reactions=reactions(
-            mail_domain=parseaddr(settings.mail_from)[1].rpartition("@")[2], support_email=settings.support_email
+            mail_domain=parseaddr(settings.mail_from)[1].rpartition("@")[2],
+            support_email=settings.support_email,
+            clock=clock,
         ),
         after_commit=sender.wake if sender else None,
     )
@@ -69,7 +71,7 @@ def build(settings: Settings) -> Service:
             parked_router(NAME, inbox.effects, store, database),
         ],
         ready=ready,
-        clock=clock_for(settings.sandbox_clock_file),
+        clock=clock,
         before_metrics=parked_gauges(database),
     )
     return Service(

@@ -298,6 +298,9 @@ def test_support_finds_what_an_event_says_in_the_file(attendance: Attendance, st
             "starts_at": "2026-11-26T17:00:00Z",
         }
     ]
+    before = (attendance.clock.now() - SECOND).isoformat()
+    asked = {"event_id": str(event_id), "as_of": before}
+    assert attendance.get("/attendance-entries", "support", **asked).json()["items"] == []
 
 
 def test_the_csv_file_has_a_row_a_week_and_runs_no_formula(attendance: Attendance, student_id: UUID) -> None:

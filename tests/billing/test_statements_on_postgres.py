@@ -282,13 +282,15 @@ def test_support_finds_the_line_of_an_event_also_after_it_was_superseded(billing
     event = cancelled(mentor_id, "student_no_show")
     first = billing.receive(event, at=NOW - SECOND)
     second = billing.receive(corrected(mentor_id, event.session_id, "held"), at=NOW)
-    items = billing.get("/statement-lines", "support", event_id=[str(first), str(second), str(new_id())]).json()[
-        "items"
-    ]
-    assert [(item["event_id"], item["month"], item["superseded_by"]) for item in items] == [
-        (str(first), "2026-10", str(second)),
-        (str(second), "2026-10", None),
-    ]
+
+    def lines(**more: Any) -> list[tuple[str, str, str | None]]:
+        events = [str(first), str(second), str(new_id())]
+        items = billing.get("/statement-lines", "support", event_id=events, **more).json()["items"]
+        return [(item["event_id"], item["month"], item["superseded_by"]) for item in items]
+
+    assert lines() == [(str(first), "2026-10", str(second)), (str(second), "2026-10", None)]
+    assert lines(as_of=(NOW - SECOND).isoformat()) == [(str(first), "2026-10", None)]
+    assert lines(as_of=(NOW - 2 * SECOND).isoformat()) == []
 
 
 def test_the_csv_file_opens_in_a_french_spreadsheet_and_runs_no_formula(billing: Billing, mentor_id: UUID) -> None:

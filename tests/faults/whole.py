@@ -16,6 +16,7 @@ from services.billing.edges.tariff_file import read_tariff
 from services.billing.main import reactions as billing_reactions
 from services.billing.views.statements import Statements
 from services.chassis.accounts import with_accounts
+from services.chassis.clock import SystemClock
 from services.chassis.database import Database
 from services.chassis.effects import Effects, Reaction, StoredRecord
 from services.chassis.effects_rows import EffectsRows
@@ -68,7 +69,7 @@ REACTIONS: Mapping[str, Mapping[str, Sequence[Reaction]]] = {
     "billing": billing_reactions(Statements(read_tariff(None), PARIS)),
     "attendance": ATTENDANCE,
     "support": support_reactions(),
-    "notifier": notifier_reactions(mail_domain="example.org", support_email="support@example.org"),
+    "notifier": notifier_reactions(mail_domain="example.org", support_email="support@example.org", clock=SystemClock()),
     "transfers": with_accounts({**LISTS, **absence_list.REACTIONS, **planned_sessions.REACTIONS}),
     # Without the one that appends: what it appended stands on the topic.
     "sessions": with_accounts({**sessions_list.REACTIONS, **directory.REACTIONS}),
@@ -88,6 +89,7 @@ class Table:
 TABLES = (
     *(Table(schema, name) for schema in REACTIONS for name in ("accounts", "companions")),
     Table("billing", "statement_lines"),
+    Table("billing", "names"),
     Table("attendance", "student_states"),
     Table("attendance", "session_states"),
     Table("attendance", "pairing_states"),
@@ -105,7 +107,7 @@ TABLES = (
         "notifier",
         "emails",
         (
-            *("state", "attempts", "resends", "created_at", "next_attempt_at", "sent_at", "last_error"),
+            *("state", "attempts", "resends", "created_at", "next_attempt_at", "sent_at", "settled_at", "last_error"),
             *("recipient", "language", "subject", "text_body", "html_body"),
         ),
     ),

@@ -22,6 +22,7 @@ from relais_contracts.transfers import (
     StudentEnrolled,
     StudentTransferred,
 )
+from services.chassis.clock import SystemClock
 from services.chassis.database import Database
 from services.chassis.ids import new_id
 from services.chassis.migrate import migrate_database
@@ -214,7 +215,7 @@ class Notifier:
     renderer: Renderer
 
     def hear(self, *events: CloudEvent) -> None:
-        known = reactions(mail_domain="relais.example.org", support_email="support@example.org")
+        known = reactions(mail_domain="relais.example.org", support_email="support@example.org", clock=SystemClock())
         with self.database.transaction() as connection:
             for each in events:
                 for reaction in known.get(each.type, ()):
@@ -226,6 +227,7 @@ class Notifier:
             renderer=self.renderer,
             server=SmtpServer(SmtpAddress.parse(self.mail.url), timeout_s=SMTP_TIMEOUT_S),
             mail_from="Relais <relais@example.org>",
+            clock=SystemClock(),
         )
 
     def send_until(self, done: Callable[[], bool], *, within_s: float = SOON_S) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,6 +19,7 @@ from deploy.local.ports import free_ports
 from relais_contracts import CloudEvent
 from relais_contracts.transfers import StudentUpdated
 from services.chassis.auth import LocalIssuer
+from services.chassis.http import encode_cursor
 from services.chassis.ids import new_id
 from services.chassis.kafka import KafkaConnection, ensure_topics
 from services.chassis.service import serve
@@ -171,13 +173,50 @@ def test_support_sends_an_email_again_once_for_each_idempotency_key(running: Run
     path, key = f"/emails/{email['email_id']}/resend", {"Idempotency-Key": str(uuid4())}
     assert running.ask("POST", path, "mentor", school.jean_email).status_code == 403
     first = running.ask("POST", path, "support", headers=key)
-    assert (first.status_code, first.json()) == (202, {"email_id": email["email_id"], "state": "queued"})
+    queued = first.json()
+    assert (first.status_code, first.headers["etag"]) == (202, '"2"')
+    assert queued == email | {
+        "state": "queued",
+        "attempts": 0,
+        "sent_at": None,
+        "message_id": queued["message_id"],
+        "version": 2,
+    }
     (again,) = soon(lambda: [e for e in running.emails(moved.id) if e["message_id"] != email["message_id"]], 1)
     running.sent(moved.id, 1)
     repeated = running.ask("POST", path, "support", headers=key)
     assert (repeated.status_code, repeated.json()) == (202, first.json())
     received = [str(m["Message-ID"]) for m in running.mail.received if m["X-Relais-Event-Id"] == str(moved.id)]
     assert sorted(received) == sorted([email["message_id"], again["message_id"]])
+    assert again["message_id"] == queued["message_id"]
+    stale = running.ask("POST", path, "support", headers={"If-Match": '"1"'})
+    assert (stale.status_code, stale.json()["code"]) == (412, "version_stale")
+    third = running.ask("POST", path, "support", headers={"If-Match": '"2"'}).json()
+    assert third["version"] == 3
+    assert len({email["message_id"], again["message_id"], third["message_id"]}) == 3
+
+
+def test_emails_are_read_as_of_an_earlier_instant(running: Running, school: School) -> None:
+    moved = school.rescheduled()
+    running.publish(*school.people(), moved)
+    (email,) = running.sent(moved.id, 1)
+    created_at, sent_at = (datetime.fromisoformat(email[name]) for name in ("created_at", "sent_at"))
+    moment = timedelta(microseconds=1)
+
+    def read(as_of: datetime, **more: str) -> list[dict[str, Any]]:
+        asked = {"event_id": str(moved.id), "as_of": as_of.isoformat(), **more}
+        items: list[dict[str, Any]] = running.ask("GET", "/emails", "support", params=asked).json()["items"]
+        one = running.ask("GET", f"/emails/{email['email_id']}", "support", params={"as_of": asked["as_of"]})
+        assert one.status_code == (200 if items or more else 404)
+        return items
+
+    assert read(created_at - moment) == []
+    waiting = email | {"state": "queued", "attempts": 0, "sent_at": None}
+    assert read(created_at) == [waiting]
+    assert read(sent_at - moment) == [waiting]
+    assert read(sent_at - moment, state="queued") == [waiting]
+    assert read(sent_at - moment, state="sent") == []
+    assert read(sent_at) == [email]
 
 
 def test_an_unknown_email_is_404(running: Running) -> None:
@@ -203,6 +242,9 @@ def test_the_list_is_paged_newest_first_and_filtered(running: Running, school: S
             break
     assert sorted(read) == sorted(str(move.id) for move in moves)
     assert running.ask("GET", "/emails?state=lost", "support").status_code == 422
+    for foreign in ({"before": "2026-11"}, {"created_at": "soon", "email_id": read[0]}, {"created_at": 1}):
+        answer = running.ask("GET", "/emails", "support", params={"cursor": encode_cursor(foreign)})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor"), foreign
 
 
 def test_an_email_that_was_not_tried_yet_can_be_read(running: Running, school: School) -> None:

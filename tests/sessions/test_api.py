@@ -1,6 +1,6 @@
 """The routes of the service, over HTTP, on real PostgreSQL and Kafka."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -190,6 +190,31 @@ def test_a_session_is_moved_and_its_history_read_as_of_any_instant(service: Runn
         eventually(lambda: mentor.get("/sessions", params=student).json()["items"] == [moved.json()])
         assert mentor.get("/sessions", params={**student, "as_of": between}).json()["items"] == [session]
         problem(mentor.get(address, params={"as_of": "2020-01-01T00:00:00Z"}), 404, "session_unknown")
+        first = mentor.get(f"{address}/history", params={"limit": 1}).json()
+        second = mentor.get(f"{address}/history", params={"limit": 1, "cursor": first["next_cursor"]}).json()
+        assert [first["items"][0]["version"], second["items"][0]["version"], second["next_cursor"]] == [1, 2, None]
+        foreign = mentor.get("/sessions", params={"limit": 1, "cursor": first["next_cursor"]})
+        problem(foreign, 400, "invalid_cursor")
+
+
+@pytest.mark.rule("S2", "S4")
+def test_reasons_are_read_as_they_were_offered_at_any_instant(service: Running) -> None:
+    session = planned_anew(service)
+    reasons = f"/sessions/{session['session_id']}/cancellation-reasons"
+    late_from = datetime.fromisoformat(session["starts_at"]) - timedelta(hours=24)
+    with service.mentors_client(session["mentor_id"]) as mentor:
+
+        def offered(as_of: datetime) -> list[str]:
+            items = mentor.get(reasons, params={"as_of": as_of.isoformat()}).json()["items"]
+            return [item["reason"] for item in items if item["available"]]
+
+        assert offered(late_from) == ["student_early", "other"]
+        assert offered(late_from + timedelta(seconds=1)) == ["student_late", "other"]
+        service.clock.advance(timedelta(hours=1))
+        mentor.post(f"/sessions/{session['session_id']}/cancellation", json={"reason": "student_early"})
+        service.clock.advance(timedelta(hours=1))
+        assert offered(service.clock.now()) == []
+        assert offered(service.clock.now() - timedelta(minutes=90)) == ["student_early", "other"]
 
 
 def test_holding_waits_for_the_start(service: Running) -> None:

@@ -141,10 +141,11 @@ def entries_router(database: Database, zone: ZoneInfo) -> APIRouter:
         event_id: Annotated[list[UUID], Query(min_length=1, max_length=MAX_LIMIT, description="The events asked for.")],
         _: Annotated[Principal, READ_ENTRIES_OF_EVENTS.person],
         limit: Limit = MAX_LIMIT,
+        as_of: AsOf = None,
     ) -> Page[EntryOfEvent]:
         """What these events say in the files; an event makes one entry at most."""
         with database.connection() as connection:
-            found = sessions.of_events(connection, event_id, limit=limit)
+            found = sessions.of_events(connection, event_id, limit=limit, as_of=as_of)
         return Page(
             items=[
                 EntryOfEvent(

@@ -22,7 +22,7 @@ from services.chassis.auth import Principal
 from services.chassis.clock import Clock
 from services.chassis.csv_file import Cell, csv_response
 from services.chassis.database import Database
-from services.chassis.http import DEFAULT_LIMIT, Instant, Limit, Page, decode_cursor, encode_cursor
+from services.chassis.http import DEFAULT_LIMIT, Instant, Limit, Page, decode_cursor, encode_cursor, invalid_cursor
 from services.chassis.refusal import Refused
 
 MAX_CSV_ROWS: Final = 20_000
@@ -230,20 +230,7 @@ def _after(cursor: str | None) -> tuple[str, UUID] | None:
     try:
         return str(position["name"]), UUID(position["id"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidCursor from error
-
-
-class InvalidCursor(Refused):
-    """A cursor that we never gave out."""
-
-    status = 400
-
-    def __init__(self) -> None:
-        super().__init__(
-            "invalid_cursor",
-            "Cette suite de liste n’est pas valable : reprenez depuis le début.",
-            "This cursor is not valid: start the list again.",
-        )
+        raise invalid_cursor() from error
 
 
 def _row(found: StudentWeek, week: Week, ends_at: datetime, now: datetime) -> ContinuityRow:

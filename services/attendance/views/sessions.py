@@ -31,9 +31,9 @@ STATES_OF_EVENTS: Final = """
 SELECT student_id, session_id, event_id, mentor_id, starts_at, duration_minutes, outcome, cause, recoverable,
        makes_up_for, moved_from, move_requested_by, move_late
 FROM session_states
-WHERE event_id = ANY(%s)
+WHERE event_id = ANY(%(event_ids)s) AND recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
 ORDER BY recorded_at, event_id
-LIMIT %s
+LIMIT %(limit)s
 """
 
 
@@ -71,9 +71,13 @@ def entries_of(connection: Connection[DictRow], student_id: UUID, *, as_of: date
     return [entry_of(list(states)) for _, states in by_session]
 
 
-def of_events(connection: Connection[DictRow], event_ids: Sequence[UUID], *, limit: int) -> list[tuple[UUID, Entry]]:
+def of_events(
+    connection: Connection[DictRow], event_ids: Sequence[UUID], *, limit: int, as_of: datetime | None = None
+) -> list[tuple[UUID, Entry]]:
     """What each of these events said in the file, with the student whose file it is; one an event at most."""
-    rows = connection.execute(STATES_OF_EVENTS, (list(event_ids), limit)).fetchall()
+    rows = connection.execute(
+        STATES_OF_EVENTS, {"event_ids": list(event_ids), "limit": limit, "as_of": as_of}
+    ).fetchall()
     return [(row["student_id"], entry_of_row(row)) for row in rows]
 
 

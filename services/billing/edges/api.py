@@ -198,10 +198,11 @@ def lines_router(database: Database, statements: Statements) -> APIRouter:
         event_id: Annotated[list[UUID], Query(min_length=1, max_length=MAX_LIMIT, description="The events asked for.")],
         _: Annotated[Principal, READ_LINES_OF_EVENTS.person],
         limit: Limit = MAX_LIMIT,
+        as_of: AsOf = None,
     ) -> Page[LineOfEvent]:
         """The lines that these events made; an event makes one at most."""
         with database.connection() as connection:
-            rows = statements.of_events(connection, event_id, limit=limit)
+            rows = statements.of_events(connection, event_id, limit=limit, as_of=as_of)
         return Page(items=[LineOfEvent.model_validate(row) for row in rows])
 
     return router

@@ -85,11 +85,12 @@ LIMIT %(limit)s
 
 LINES_OF_EVENTS: Final = """
 SELECT line_id, mentor_id, month, kind, session_id, student_id, event_id, outcome, starts_at, duration_minutes, path,
-       level, rate_cents, share_percent, amount_cents, currency, rate_version, superseded_by
+       level, rate_cents, share_percent, amount_cents, currency, rate_version,
+       CASE WHEN superseded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz) THEN superseded_by END AS superseded_by
 FROM statement_lines
-WHERE event_id = ANY(%s)
+WHERE event_id = ANY(%(event_ids)s) AND recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
 ORDER BY recorded_at, line_id
-LIMIT %s
+LIMIT %(limit)s
 """
 
 STANDING_LINE_IDS: Final = """
@@ -206,9 +207,13 @@ class Statements:
         months = [row["month"] for row in connection.execute(MONTHS, asked).fetchall()]
         return self._read(connection, mentor_id, months, as_of)
 
-    def of_events(self, connection: Connection[DictRow], event_ids: Sequence[UUID], *, limit: int) -> list[DictRow]:
+    def of_events(
+        self, connection: Connection[DictRow], event_ids: Sequence[UUID], *, limit: int, as_of: datetime | None = None
+    ) -> list[DictRow]:
         """The lines that these events made, also those that a later event superseded; one an event at most."""
-        return connection.execute(LINES_OF_EVENTS, (list(event_ids), limit)).fetchall()
+        return connection.execute(
+            LINES_OF_EVENTS, {"event_ids": list(event_ids), "limit": limit, "as_of": as_of}
+        ).fetchall()
 
     def _read(
         self, connection: Connection[DictRow], mentor_id: UUID, months: Sequence[str], as_of: datetime | None

@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
+from services.chassis.clock import Clock
 from services.chassis.telemetry import log_context
 from services.notifier.domain.delivery import Accepted, Refused, Reply, Uncertain, pause_after
 from services.notifier.domain.letter import Person
@@ -41,12 +42,14 @@ class Sender:
         renderer: Renderer,
         server: SmtpServer,
         mail_from: str,
+        clock: Clock,
         name: str = "notifier-sender",
     ) -> None:
         self._database_url = database_url
         self._renderer = renderer
         self._server = server
         self._mail_from = mail_from
+        self._clock = clock
         self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
@@ -136,13 +139,14 @@ class Sender:
         email_id = row["email_id"]
         match reply:
             case Accepted():
-                await connection.execute(emails.SENT, (email_id,))
+                await connection.execute(emails.SENT, {"email_id": email_id, "now": self._clock.now()})
                 SENT.labels("sent").inc()
                 log.info("e-mail sent", extra={"email_id": email_id, "template": row["template"]})
             case Refused(reason) | Uncertain(reason):
                 pause_s = pause_after(reply, row["attempts"] + 1)
                 if pause_s is None:
-                    await connection.execute(emails.FAILED, (reason, email_id))
+                    failed = {"email_id": email_id, "now": self._clock.now(), "error": reason}
+                    await connection.execute(emails.FAILED, failed)
                     SENT.labels("failed").inc()
                     log.error("e-mail failed", extra={"email_id": email_id, "error": reason})
                 else:

@@ -11,6 +11,7 @@ from psycopg.rows import DictRow
 from relais_contracts import CloudEvent
 from relais_contracts import sessions as session_events
 from relais_contracts import transfers as transfer_events
+from services.chassis.clock import Clock
 from services.notifier.domain.letter import SUPPORT_ID, Letter, Person
 from services.notifier.reactions import (
     on_absence_reminder_due,
@@ -28,14 +29,14 @@ Reaction = Callable[[Connection[DictRow], CloudEvent], None]
 Letters = Callable[[CloudEvent], list[Letter]]
 
 
-def reactions(*, mail_domain: str, support_email: str) -> Mapping[str, Sequence[Reaction]]:
+def reactions(*, mail_domain: str, support_email: str, clock: Clock) -> Mapping[str, Sequence[Reaction]]:
     """By event type. ``mail_domain`` is what comes after the @ of a Message-ID."""
     support = Person(SUPPORT_ID, "support", support_email, "Support", "fr")
 
     def send(letters: Letters) -> Sequence[Reaction]:
         def reaction(connection: Connection[DictRow], event: CloudEvent) -> None:
             for letter in letters(event):
-                emails.queue(connection, event, letter, mail_domain=mail_domain)
+                emails.queue(connection, event, letter, mail_domain=mail_domain, now=clock.now())
 
         return (reaction,)
 
@@ -50,7 +51,7 @@ def reactions(*, mail_domain: str, support_email: str) -> Mapping[str, Sequence[
         assert isinstance(event.data, transfer_events.AbsenceReminderDue)
         mentor_of = people.mentors_of(connection, event.data.student_ids)
         for letter in on_absence_reminder_due.letters(event, mentor_of):
-            emails.queue(connection, event, letter, mail_domain=mail_domain)
+            emails.queue(connection, event, letter, mail_domain=mail_domain, now=clock.now())
 
     return {
         transfer_events.MentorRegistered.ce_type: (on_mentor_registered,),

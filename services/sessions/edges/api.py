@@ -13,6 +13,7 @@ from services.chassis.commands import CommandRequest
 from services.chassis.event_store import Recorded
 from services.chassis.http import (
     DEFAULT_LIMIT,
+    MAX_LIMIT,
     Limit,
     Page,
     decode_cursor,
@@ -43,7 +44,7 @@ from services.sessions.edges.bodies import (
     reason_view,
     session_body,
 )
-from services.sessions.edges.cursor import position_after
+from services.sessions.edges.cursor import position_after, version_after
 from services.sessions.edges.handling import Loaded, SessionHandling
 from services.sessions.edges.importing import SessionImport
 from services.sessions.edges.publish import published
@@ -124,10 +125,17 @@ def create_router(
 
     @router.get("/{session_id}/history")
     @patient
-    def session_history(person: Reader, session_id: UUID, as_of: AsOf = None) -> Page[RecordedEvent]:
+    def session_history(
+        person: Reader, session_id: UUID, as_of: AsOf = None, cursor: str | None = None, limit: Limit = MAX_LIMIT
+    ) -> Page[RecordedEvent]:
         """The events of a session that are published, in order."""
-        recorded = readable(session_id, person, as_of=as_of).recorded
-        return Page(items=[event for event in map(_event, recorded) if event is not None])
+        after = version_after(decode_cursor(cursor))
+        recorded = readable(session_id, person, as_of=as_of).recorded[after:]
+        events = [event for event in map(_event, recorded) if event is not None]
+        more = len(events) > limit
+        return Page(
+            items=events[:limit], next_cursor=encode_cursor({"version": events[limit - 1].version}) if more else None
+        )
 
     @router.get("/{session_id}/cancellation-reasons")
     @patient
@@ -137,12 +145,13 @@ def create_router(
         notice_at: Annotated[
             When | None, Query(description="When the student told the mentor; by default, now.")
         ] = None,
+        as_of: AsOf = None,
         accept_language: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> Page[ReasonView]:
-        """All four reasons: which are offered, why the others are not, and what each will do."""
+        """All four reasons: which are offered (or were, ``as_of``), why the others are not, and what each will do."""
         language: Literal["fr", "en"] = language_of(accept_language)
-        loaded = readable(session_id, person)
-        offered = reasons_for(loaded.session, notice_at=notice_at, now=clock.now())
+        loaded = readable(session_id, person, as_of=as_of)
+        offered = reasons_for(loaded.session, notice_at=notice_at, now=as_of or clock.now())
         return Page(items=[reason_view(one, language) for one in offered])
 
     @router.post("/{session_id}/cancellation", response_model=SessionView)
