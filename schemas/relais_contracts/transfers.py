@@ -12,6 +12,7 @@ TOPIC = "relais.transfers"
 
 Funding = Literal["third_party", "apprenticeship", "self_funded"]
 TransferKind = Literal["one_off", "return", "permanent"]
+Diagnosis = Literal["not_a_mentor_account", "not_on_path", "project_not_on_profile", "capacity_full"]
 ReminderKind = Literal["help_deadline", "return"]
 Language = Literal["fr", "en"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -109,6 +110,24 @@ class StudentTransferred(StudentContract):
     expected_return_on: date | None = optional("One-off: the day on which the mentor is expected back.")
 
 
+class TransferRefused(StudentContract):
+    """A transfer was tried and refused by its diagnoses (T18). Nothing changed; the attempt is a subject of its own."""
+
+    ce_type: ClassVar[str] = "relais.transfers.TransferRefused.v1"
+
+    from_mentor_id: UUID = required("The student's mentor, as before.")
+    to_mentor_id: UUID | None = optional(
+        "The mentor who would have taken over; absent where no account has the e-mail."
+    )
+    path: str = required("The student's path.")
+    project: str = required("The student's current project.")
+    funding: Funding = required("Who pays for the course.")
+    kind: TransferKind = required("What the transfer would have been.")
+    absence_id: UUID | None = optional("The absence for which it was tried.")
+    diagnoses: tuple[Diagnosis, ...] = required("The diagnoses that failed, at least one.")
+    refused_at: Instant = required("When it was refused.")
+
+
 class PrivateCommentAdded(StudentContract):
     """A private comment was left on the student's dashboard (T10, T14). Its text never leaves the service."""
 
@@ -194,6 +213,7 @@ EVENTS: tuple[type[Contract], ...] = (
     StudentEnrolled,
     StudentUpdated,
     StudentTransferred,
+    TransferRefused,
     PrivateCommentAdded,
     AbsenceDeclared,
     AbsenceChanged,

@@ -16,6 +16,7 @@ from services.chassis.auth import Principal
 from services.chassis.context import Context
 from services.chassis.event_store import Change, CommandRecord, DuplicateCommand, EventStore, VersionConflict
 from services.chassis.ids import derived_id
+from services.chassis.problem import MEDIA_TYPE, refusal_problem
 from services.chassis.refusal import Refused, Stale, Unavailable
 
 DECIDE_ATTEMPTS = 12
@@ -49,6 +50,11 @@ class Decision:
     also: Callable[[Connection[DictRow]], None] | None = None
 
 
+def kept_refusal(refused: Refused, changes: Sequence[Change], language: Literal["fr", "en"]) -> Decision:
+    """A refusal that is an event itself: answered as any other, and kept under its Idempotency-Key with ``changes``."""
+    return Decision(changes, lambda: orjson.loads(refusal_problem(refused, language).body), status=refused.status)
+
+
 class Commands:
     """Runs commands against a service's event store."""
 
@@ -58,7 +64,8 @@ class Commands:
     def execute(self, request: CommandRequest, attempt: Callable[[], Decision]) -> Response:
         """Answers a repeated Idempotency-Key as before; otherwise decides and appends, again where somebody was faster.
 
-        ``attempt`` loads, decides and raises ``Refused``: a refusal is not kept, so nothing at all is left of it.
+        ``attempt`` loads, decides and raises ``Refused``: a refusal is not kept, so nothing at all is left of it
+        (but of one that is an event itself: ``kept_refusal``).
         Raises ``Unavailable`` (503) where the aggregate stays contended.
         """
         command_id = _command_id(request)
@@ -120,6 +127,8 @@ def _command_id(request: CommandRequest) -> UUID | None:
 
 
 def _response(status: int, body: bytes) -> Response:
+    if status >= 400:
+        return Response(content=body, status_code=status, media_type=MEDIA_TYPE)
     headers = {}
     version = orjson.loads(body).get("version")
     if version is not None:

@@ -67,6 +67,7 @@ class PlainSchool:
         self.students[student_id] = account | {
             "mentor": mentor_id,
             "lent_by": [],
+            "lent_for": {},
             "comments": [],
             "announced_return": None,
             "last_transfer": None,
@@ -135,6 +136,7 @@ class PlainSchool:
         if kind == "one_off":
             expected = return_on or student["announced_return"]
             student["lent_by"] = [*student["lent_by"], giver]
+            student["lent_for"][giver] = (absence_id, self.now)
         elif kind == "return":
             expected = None
             student["lent_by"] = student["lent_by"][: student["lent_by"].index(to)]
@@ -209,6 +211,7 @@ class PlainSchool:
             "minutes": minutes,
             "status": "scheduled",
             "moved_late": None,
+            "moves": [],
             "makes_up_for": makes_up_for,
             **UNDOCUMENTED,
         }
@@ -255,6 +258,7 @@ class PlainSchool:
             return refused("new_date_in_the_past")
         late = (session["starts_at"] - self.now).total_seconds() < DAY_S
         session["moved_late"] = (requested_by, late)
+        session["moves"].append((session["starts_at"], requested_by, self.now))
         session["starts_at"] = starts_at
         return DONE
 
@@ -401,10 +405,13 @@ class PlainSchool:
         if wrong:
             return refused(wrong)
         self.absences[absence_id] = {
+            "id": absence_id,
             "mentor": mentor_id,
             "from": from_at,
             "to": to_at,
+            "declared": self.now,
             "ended": False,
+            "ended_at": None,
             "students": self.students_of(mentor_id),
             "consents": {},
             "ticked": set(),
@@ -446,40 +453,71 @@ class PlainSchool:
             return refused("absence_unknown")
         if absence["ended"]:
             return QUIET
-        absence["ended"] = True
+        self.is_over(absence)
         return DONE
 
+    def is_over(self, absence: dict[str, Any]) -> None:
+        """Who joined since the declaration and is still there stays in it."""
+        absence.update(ended=True, ended_at=self.now)
+        absence["students"] = sorted({*absence["students"], *self.students_of(absence["mentor"])})
+
     def concerned(self, absence: dict[str, Any]) -> list[UUID]:
-        """Whom the mentor accompanied when it was declared; and, as long as it is open, who came since."""
+        """Whom the mentor accompanied when it was declared; who came since; and who is lent because of it."""
         since = [] if absence["ended"] else self.students_of(absence["mentor"])
-        return sorted({*absence["students"], *since})
+        return sorted({*absence["students"], *since, *self.lent(absence)})
 
     def plan_of(self, absence: dict[str, Any], student_id: UUID) -> dict[str, Any]:
         """Missed sessions, advice by funding (T5–T9), and whether something is settled for the student."""
         student = self.students[student_id]
-        touching = [
-            session
-            for session in self.sessions.values()
-            if session["student"] == student_id
-            and session["status"] != "cancelled"
-            and session["starts_at"] < absence["to"]
-            and session["starts_at"] + timedelta(minutes=session["minutes"]) > absence["from"]
-        ]
-        consent, missed_then = absence["consents"].get(student_id, ("not_asked", 0))
-        missed = max(len(touching), missed_then)
-        advice, rule = advised(student["funding"], missed, consent)
+        own = {which: session for which, session in self.sessions.items() if session["student"] == student_id}
+        hit = [which for which, session in own.items() if self.is_hit(absence, session)]
+        missed = [which for which in hit if own[which]["makes_up_for"] not in hit]
+        unsolved = [which for which in missed if not self.is_solved(absence, which)]
+        consent = absence["consents"].get(student_id, "not_asked")
+        advice, rule = advised(student["funding"], len(missed), consent)
         stays = student["mentor"] == absence["mentor"]
-        left = sum(session["status"] == "scheduled" for session in touching) if stays else 0
-        kept = advice == "keep" and left == 0 and (missed == 0 or consent == "given")
+        left = sum(
+            session["status"] == "scheduled" and is_within(absence, session["starts_at"], session["minutes"])
+            for session in own.values()
+        )
+        kept = advice == "keep" and not left and (not missed or (consent == "given" and not unsolved))
         return {
-            "missed": missed,
-            "left": left,
+            "missed": len(missed),
+            "left": left if stays else 0,
             "advice": advice,
             "rule": rule,
             "consent": consent,
             "done": not stays or kept,
-            "to_return": absence["mentor"] in student["lent_by"],
+            "to_return": student_id in self.lent(absence),
         }
+
+    def is_hit(self, absence: dict[str, Any], session: dict[str, Any]) -> bool:
+        """Within the absence, if only because the mentor cancelled it; or moved out of it by the mentor since."""
+        if is_within(absence, session["starts_at"], session["minutes"]):
+            return session["status"] != "cancelled" or mentor_cancelled(session)
+        return any(
+            by == "mentor" and at >= absence["declared"] and is_within(absence, stood_at, session["minutes"])
+            for stood_at, by, at in session["moves"]
+        )
+
+    def is_solved(self, absence: dict[str, Any], which: UUID) -> bool:
+        session = self.sessions[which]
+        if mentor_cancelled(session):
+            made_up_by = self.made_up_by(which)
+            return made_up_by is not None and self.takes_place(absence, self.sessions[made_up_by])
+        return session["status"] == "cancelled" or self.takes_place(absence, session)
+
+    def takes_place(self, absence: dict[str, Any], session: dict[str, Any]) -> bool:
+        return session["status"] == "held" or not is_within(absence, session["starts_at"], session["minutes"])
+
+    def lent(self, absence: dict[str, Any]) -> list[UUID]:
+        """Who was handed over for a while because of it and is to come back."""
+        home = absence["mentor"]
+        return [
+            who
+            for who, student in self.students.items()
+            if home in student["lent_by"] and is_meant(absence, *student["lent_for"][home])
+        ]
 
     def consent(self, absence_id: UUID, student_id: UUID, consent: str) -> Answer:
         absence = self.absences.get(absence_id)
@@ -493,11 +531,11 @@ class PlainSchool:
         if student["mentor"] != absence["mentor"]:
             return refused("student_not_concerned")
         plan = self.plan_of(absence, student_id)
-        if student_id in absence["consents"] and plan["consent"] == consent:
+        if plan["consent"] == consent:
             return QUIET
         if plan["missed"] > 1 or student["funding"] == "apprenticeship":
             return refused("keep_not_possible")
-        absence["consents"][student_id] = (consent, plan["missed"])
+        absence["consents"][student_id] = consent
         return DONE
 
     def tick(self, absence_id: UUID, item: str, done: bool) -> Answer:
@@ -515,9 +553,6 @@ class PlainSchool:
 
     def waiting(self, absence: dict[str, Any]) -> list[UUID]:
         return [who for who in self.concerned(absence) if not self.plan_of(absence, who)["done"]]
-
-    def lent(self, absence: dict[str, Any]) -> list[UUID]:
-        return [who for who in self.concerned(absence) if self.plan_of(absence, who)["to_return"]]
 
     def ask_for_help(self, absence_id: UUID) -> Answer:
         """T17; late from 72 h before departure."""
@@ -551,7 +586,8 @@ class PlainSchool:
         for who in going:
             self.hand_over(who, home, "return", absence_id, None)
         over = set(going) == set(lent) and self.now >= absence["from"] and not absence["ended"]
-        absence["ended"] = absence["ended"] or over
+        if over:
+            self.is_over(absence)
         return DONE if going or over else QUIET
 
     def remind(self, absence_id: UUID) -> Answer:
@@ -570,7 +606,8 @@ class PlainSchool:
             absence["reminded"] = absence["reminded"] | {kind}
         # An absence whose date has come is over by itself once nobody is away any more.
         over = kind == "return" and not about and not absence["ended"]
-        absence["ended"] = absence["ended"] or over
+        if over:
+            self.is_over(absence)
         return DONE if due or over else QUIET
 
     def stage(self, absence: dict[str, Any]) -> str:
@@ -614,7 +651,7 @@ class PlainSchool:
             },
             "sessions": {
                 which: {
-                    **session,
+                    **{key: value for key, value in session.items() if key != "moves"},
                     "made_up_by": self.made_up_by(which),
                     "week": session["starts_at"].astimezone(PARIS).strftime("%G-W%V"),
                     "month": session["starts_at"].astimezone(PARIS).strftime("%Y-%m"),
@@ -649,6 +686,25 @@ def recoverable(reason: str, cause: str | None) -> bool | None:
     if reason == "other":
         return True if cause in ("mentor", "platform") else None
     return False
+
+
+def is_meant(absence: dict[str, Any], absence_id: UUID | None, at: datetime) -> bool:
+    """Where a transfer names no absence, it is for one that is declared and not over."""
+    if absence_id is not None:
+        named: bool = absence_id == absence["id"]
+        return named
+    return absence["declared"] <= at and not (absence["ended"] and at > absence["ended_at"])
+
+
+def is_within(absence: dict[str, Any], starts_at: datetime, minutes: int) -> bool:
+    within: bool = starts_at < absence["to"] and starts_at + timedelta(minutes=minutes) > absence["from"]
+    return within
+
+
+def mentor_cancelled(session: dict[str, Any]) -> bool:
+    """« Autre », of the mentor's doing, or of nobody's yet."""
+    other: bool = session["status"] == "cancelled" and session["reason"] == "other"
+    return other and session["cause"] in ("mentor", None)
 
 
 def outcome(session: dict[str, Any]) -> str | None:

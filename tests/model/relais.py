@@ -29,6 +29,8 @@ from services.sessions.domain.correct_session import CorrectSession
 from services.sessions.domain.events import (
     Appointment,
     Cause,
+    MakeUpPlanned,
+    MakeUpReleased,
     Reason,
     RequestedBy,
     SessionEvent,
@@ -57,10 +59,19 @@ from services.transfers.domain import (
     transfer_student,
     update_student,
 )
-from services.transfers.domain.absence import Consent, Declared, Ended, NotDeclared, Period, Preparation
-from services.transfers.domain.absence_plan import NONE_WITHIN, Plan, SessionsWithin, plan, status
+from services.transfers.domain.absence import (
+    Consent,
+    Declared,
+    Ended,
+    NotDeclared,
+    Period,
+    Preparation,
+    declaration,
+)
+from services.transfers.domain.absence_plan import Plan, accompanied, plan, status
 from services.transfers.domain.check_transfer import Outcome, diagnose
 from services.transfers.domain.mentor import NotRegistered, Registered
+from services.transfers.domain.missed_sessions import PlannedSession, Standing, count_missed
 from services.transfers.domain.student import Enrolled, Funding, NotEnrolled, StudentTransferred, TransferKind
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -331,15 +342,20 @@ class Relais:
 
     def end(self, absence_id: UUID) -> Answer:
         command = change_absence.EndAbsence(absence_id, self.now)
-        return self._together(lambda: list(change_absence.decide_end(command, self._some_absence(absence_id))))
+
+        def decide() -> Decided:
+            found = self._some_absence(absence_id)
+            return list(change_absence.decide_end(command, found, self._registered(declaration(found).mentor_id)))
+
+        return self._together(decide)
 
     def consent(self, absence_id: UUID, student_id: UUID, consent: str) -> Answer:
         def decide() -> list[Any]:
             found = change_absence.open_absence(self._some_absence(absence_id))
-            if student_id not in self._concerned(found):
+            of_student = {each.student_id: each for each in self._plan(absence_id).students}.get(student_id)
+            if of_student is None:
                 raise Refused("student_not_concerned", "Cet étudiant n’est pas concerné.", "Not concerned.")
-            within = self._within(student_id, found.period)
-            command = prepare_absence.RecordConsent(student_id, Consent(consent), within.planned, self.now)
+            command = prepare_absence.RecordConsent(student_id, Consent(consent), of_student.sessions_missed, self.now)
             return list(prepare_absence.decide_consent(command, found, self._enrolled(student_id)))
 
         return self._one(absence_id, decide)
@@ -356,18 +372,18 @@ class Relais:
 
         def decide() -> list[Any]:
             found = change_absence.open_absence(self._some_absence(absence_id))
-            return list(request_help.decide(command, found, self._plan(found)))
+            return list(request_help.decide(command, found, self._plan(absence_id)))
 
         return self._one(absence_id, decide)
 
     def give_back(self, absence_id: UUID, only: UUID | None) -> Answer:
         def decide() -> Decided:
             found = self._some_absence(absence_id)
-            away = self._plan(found).away
+            away = self._plan(absence_id).away
             if only is not None and only not in away:
                 raise Refused("student_not_concerned", "Cet étudiant n’est pas concerné.", "Not concerned.")
             going = away if only is None else (only,)
-            home = self._registered(_declared(found).mentor_id)
+            home = self._registered(declaration(found).mentor_id)
             command = return_students.ReturnStudents(absence_id, self.now, True, set(away) <= set(going))
             return list(return_students.decide(command, found, home, {who: self._enrolled(who) for who in going}))
 
@@ -380,10 +396,12 @@ class Relais:
     def remind(self, absence_id: UUID) -> Answer:
         def decide() -> Decided:
             found = self._some_absence(absence_id)
-            planned = self._plan(found)
+            planned = self._plan(absence_id)
             due = remind.decide(remind.Remind(self.now), found, planned)
             end = change_absence.EndAbsence(absence_id, self.now)
-            over = change_absence.decide_end_on_its_date(end, found, planned)
+            over = change_absence.decide_end_on_its_date(
+                end, found, self._registered(declaration(found).mentor_id), planned
+            )
             return [*((absence_id, event) for event in due), *over]
 
         return self._together(decide)
@@ -428,7 +446,7 @@ class Relais:
 
     def _seen_absence(self, absence_id: UUID) -> dict[str, Any]:
         found = self._some_absence(absence_id)
-        declared, planned = _declared(found), self._plan(found)
+        declared, planned = declaration(found), self._plan(absence_id)
         return {
             "from": declared.period.from_at,
             "to": declared.period.to_at,
@@ -482,29 +500,25 @@ class Relais:
             raise Refused("absence_unknown", "Cette absence n’existe pas.", "There is no such absence.")
         return found
 
-    def _concerned(self, found: Declared | Ended) -> set[UUID]:
-        declared = _declared(found)
-        since = self._registered(declared.mentor_id).students if isinstance(found, Declared) else ()
-        return {*declared.students, *since}
+    def _plan(self, absence_id: UUID) -> Plan:
+        found = self._some_absence(absence_id)
+        declared = declaration(found)
+        home = self._registered(declared.mentor_id)
+        students = {who: self._enrolled(who) for who in accompanied(found, home) | home.lent}
+        missed = {
+            who: count_missed(self._planned(who), declared.period, declared_at=declared.declared_at) for who in students
+        }
+        return plan(absence_id, found, home, students, missed)
 
-    def _plan(self, found: Declared | Ended) -> Plan:
-        declared = _declared(found)
-        students = {who: self._enrolled(who) for who in self._concerned(found)}
-        within = {who: self._within(who, declared.period) for who in students}
-        return plan(declared, self._registered(declared.mentor_id), students, within)
-
-    def _within(self, student_id: UUID, period: Period) -> SessionsWithin:
-        """What the view of planned sessions counts: whatever touches the absence and is not cancelled."""
-        planned = remaining = 0
+    def _planned(self, student_id: UUID) -> list[PlannedSession]:
+        """What the view of planned sessions holds."""
+        planned = []
         for session_id in self.session_ids:
-            found = self._session(session_id)
-            if found is None or found.appointment.student_id != student_id or isinstance(found, Cancelled):
-                continue
-            starts_at = found.appointment.starts_at
-            if period.overlaps(starts_at, starts_at + found.appointment.duration):
-                planned += 1
-                remaining += isinstance(found, Scheduled)
-        return SessionsWithin(planned, remaining) if planned else NONE_WITHIN
+            events = self.streams.load(session_id)
+            published = [event for event in events if not isinstance(event, MakeUpPlanned | MakeUpReleased)]
+            if published and published[0].appointment.student_id == student_id:
+                planned.append(PlannedSession(session_id, tuple(map(_standing, published))))
+        return planned
 
     def _everybody(self) -> list[UUID]:
         return [*self.mentor_ids, *self.student_ids]
@@ -552,12 +566,26 @@ def _known(ids: list[UUID], aggregate_id: UUID) -> None:
         ids.append(aggregate_id)
 
 
+def _standing(event: Any) -> Standing:
+    """As the view keeps what the event publishes."""
+    after = a_session.evolve(None, event)
+    cancelled = after if isinstance(after, Cancelled) else None
+    moved = event if isinstance(event, SessionRescheduled) else None
+    instants = ("scheduled_at", "rescheduled_at", "cancelled_at", "held_at", "reassigned_at", "corrected_at")
+    return Standing(
+        starts_at=event.appointment.starts_at,
+        duration=event.appointment.duration,
+        status=a_session.status_of(after).value,
+        since=next(getattr(event, name) for name in instants if hasattr(event, name)),
+        reason=cancelled.reason.value if cancelled else None,
+        cause=cancelled.cause.value if cancelled and cancelled.cause else None,
+        makes_up_for=event.appointment.makes_up_for,
+        moved_by=moved.requested_by.value if moved else None,
+    )
+
+
 def _period(from_at: datetime, to_at: datetime) -> Period:
     return Period(from_at.astimezone(UTC), to_at.astimezone(UTC), False, "Europe/Paris")
-
-
-def _declared(found: Declared | Ended) -> Declared:
-    return found.absence if isinstance(found, Ended) else found
 
 
 def _seen_mentor(found: Registered) -> dict[str, Any]:

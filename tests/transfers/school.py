@@ -103,8 +103,8 @@ def assigned(student_id: UUID, mentor_id: UUID) -> Happened:
     return mentor_id, StudentAssigned(student_id)
 
 
-def released(student_id: UUID, mentor_id: UUID) -> Happened:
-    return mentor_id, StudentReleased(student_id)
+def released(student_id: UUID, mentor_id: UUID, *, returns: bool = False) -> Happened:
+    return mentor_id, StudentReleased(student_id, returns)
 
 
 def enrolled(
@@ -135,7 +135,8 @@ def transferred(
         expected_return_on=return_on,
         transferred_at=at,
     )
-    return [(student_id, event), released(student_id, from_mentor_id), assigned(student_id, to_mentor_id)]
+    gone = released(student_id, from_mentor_id, returns=kind is TransferKind.ONE_OFF)
+    return [(student_id, event), gone, assigned(student_id, to_mentor_id)]
 
 
 def transfer(

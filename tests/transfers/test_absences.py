@@ -31,13 +31,15 @@ from services.transfers.domain.absence import (
     PreparationTicked,
     ReminderKind,
 )
-from services.transfers.domain.absence_plan import Plan, SessionsWithin, Status, plan, status
+from services.transfers.domain.absence_plan import Plan, Status, lent_for, plan, status
 from services.transfers.domain.advice import Action, advise
 from services.transfers.domain.change_absence import ChangeAbsence, EndAbsence
 from services.transfers.domain.declare_absence import DeclareAbsence
 from services.transfers.domain.mentor import LeaveOver, LeavePlanned, Registered
+from services.transfers.domain.missed_sessions import Missed
 from services.transfers.domain.pairing import Decided
 from services.transfers.domain.prepare_absence import RecordConsent, TickPreparation
+from services.transfers.domain.refused_transfer import FailedDiagnoses
 from services.transfers.domain.remind import Remind
 from services.transfers.domain.request_help import RequestHelp
 from services.transfers.domain.return_students import ReturnStudents
@@ -77,8 +79,15 @@ MENTOR = Registered(MENTOR_PROFILE, 3, frozenset({LEO}))
 THIRD_PARTY, APPRENTICESHIP, SELF_FUNDED = Funding
 
 
-def student(funding: Funding = Funding.SELF_FUNDED, mentor_id: UUID = ADA, lenders: tuple[UUID, ...] = ()) -> Enrolled:
-    return Enrolled(replace(STUDENT_PROFILE, funding=funding), mentor_id, NOW - 30 * DAY, lenders)
+def student(funding: Funding = Funding.SELF_FUNDED, mentor_id: UUID = ADA) -> Enrolled:
+    return Enrolled(replace(STUDENT_PROFILE, funding=funding), mentor_id, NOW - 30 * DAY)
+
+
+def lent(*, absence_id: UUID | None = AWAY, at: datetime = NOW) -> Enrolled:
+    """Ada's student, with Ben for a while."""
+    [(_, event), *_] = transferred(LEO, ADA, BEN, absence_id=absence_id, at=at)
+    assert isinstance(event, StudentTransferred)
+    return replace(student(mentor_id=BEN), lenders=(ADA,), transfers=(event,))
 
 
 # --- T5–T9: advice by funding and sessions missed
@@ -133,7 +142,7 @@ def decide(command: DeclareAbsence | ChangeAbsence | EndAbsence, school: School)
             found = change_absence.open_absence(school.absences[command.absence_id])
             return change_absence.decide(command, found, mentor)
         case EndAbsence():
-            return change_absence.decide_end(command, school.absences[command.absence_id])
+            return change_absence.decide_end(command, school.absences[command.absence_id], mentor)
 
 
 given_absence = Specification(decide, evolve, initial=School()).given
@@ -195,7 +204,7 @@ def test_an_absence_changes_its_dates_also_to_overlapping_ones_of_its_own() -> N
 
 def test_an_absence_ends_early_once() -> None:
     ended = given_absence(*SCHOOL, *HAPPENED).when(EndAbsence(AWAY, BACK - SECOND))
-    story = ended.then((AWAY, AbsenceEnded(ADA, True, BACK - SECOND)), (ADA, LeaveOver(AWAY)))
+    story = ended.then((AWAY, AbsenceEnded(ADA, True, BACK - SECOND, (LEO,))), (ADA, LeaveOver(AWAY)))
     story.when(EndAbsence(AWAY, BACK)).then_nothing()
     story.when(ChangeAbsence(AWAY, PERIOD, BACK)).then_refused("absence_ended")
     story.when(replace(DECLARE, absence_id=OTHER)).then(
@@ -205,27 +214,27 @@ def test_an_absence_ends_early_once() -> None:
 
 @pytest.mark.rule("T16")
 def test_an_absence_is_over_on_its_date_once_nobody_is_with_a_replacement() -> None:
-    home, away = plan_of(student()), plan_of(student(mentor_id=BEN, lenders=(ADA,)))
-    over: Decided = [(AWAY, AbsenceEnded(ADA, False, BACK)), (ADA, LeaveOver(AWAY))]
+    home, away = plan_of(student()), plan_of(lent())
+    over: Decided = [(AWAY, AbsenceEnded(ADA, False, BACK, (LEO,))), (ADA, LeaveOver(AWAY))]
     end = change_absence.decide_end_on_its_date
-    assert end(EndAbsence(AWAY, BACK), DECLARED, home) == over
-    assert end(EndAbsence(AWAY, BACK - SECOND), DECLARED, home) == []
-    assert end(EndAbsence(AWAY, BACK), DECLARED, away) == []
-    assert end(EndAbsence(AWAY, BACK), Ended(DECLARED, BACK), home) == []
+    assert end(EndAbsence(AWAY, BACK), DECLARED, MENTOR, home) == over
+    assert end(EndAbsence(AWAY, BACK - SECOND), DECLARED, MENTOR, home) == []
+    assert end(EndAbsence(AWAY, BACK), DECLARED, MENTOR, away) == []
+    assert end(EndAbsence(AWAY, BACK), Ended(DECLARED, BACK), MENTOR, home) == []
 
 
 # --- T6, T8: consent; T12–T15: preparation
 
 
-def test_consent_is_asked_then_given_and_stays_the_reason_once_the_session_has_moved() -> None:
+def test_consent_is_asked_then_given_and_keeps_what_it_was_about() -> None:
     ask = RecordConsent(LEO, Consent.ASKED, 1, NOW)
     [asked] = prepare_absence.decide_consent(ask, DECLARED, student())
     assert asked == ConsentRecorded(LEO, Consent.ASKED, 1, NOW)
     after = absence.evolve(DECLARED, asked)
     assert isinstance(after, Declared)
     assert prepare_absence.decide_consent(ask, after, student()) == []
-    moved = RecordConsent(LEO, Consent.GIVEN, 0, NOW)
-    assert prepare_absence.decide_consent(moved, after, student()) == [ConsentRecorded(LEO, Consent.GIVEN, 1, NOW)]
+    agreed = RecordConsent(LEO, Consent.GIVEN, 1, NOW)
+    assert prepare_absence.decide_consent(agreed, after, student()) == [ConsentRecorded(LEO, Consent.GIVEN, 1, NOW)]
 
 
 @pytest.mark.rule("T6", "T7", "T8")
@@ -241,9 +250,7 @@ def test_who_must_be_transferred_is_not_asked_to_be_kept(funding: Funding, misse
 
 def test_who_has_gone_to_another_mentor_is_not_asked() -> None:
     with pytest.raises(Refused) as refused:
-        prepare_absence.decide_consent(
-            RecordConsent(LEO, Consent.GIVEN, 1, NOW), DECLARED, student(mentor_id=BEN, lenders=(ADA,))
-        )
+        prepare_absence.decide_consent(RecordConsent(LEO, Consent.GIVEN, 1, NOW), DECLARED, lent())
     assert refused.value.code == "student_not_concerned"
 
 
@@ -267,9 +274,10 @@ def test_what_can_be_seen_is_not_ticked_by_hand(item: Preparation) -> None:
     assert refused.value.code == "preparation_is_observed"
 
 
-def plan_of(found: Enrolled, *, missed: int = 2, left: int | None = None, away: Declared = DECLARED) -> Plan:
-    within = SessionsWithin(missed, missed if left is None else left)
-    return plan(away, MENTOR, {LEO: found}, {LEO: within})
+def plan_of(
+    found: Enrolled, missed: Missed = Missed(2, 2, 2), *, away: Declared | Ended = DECLARED, mentor: Registered = MENTOR
+) -> Plan:
+    return plan(AWAY, away, mentor, {LEO: found}, {LEO: missed})
 
 
 @pytest.mark.rule("T12", "T14", "T15")
@@ -278,21 +286,67 @@ def test_the_checklist_is_seen_from_what_was_done() -> None:
     assert set(before.checklist.values()) == {False}
     commented = replace(student(), comments=(handover(PERIOD.return_on),))
     assert plan_of(commented).checklist[Preparation.HANDOVER_COMMENTS]
-    handed_over = plan_of(student(mentor_id=BEN, lenders=(ADA,)))
+    handed_over = plan_of(lent())
     assert handed_over.checklist[Preparation.TRANSFERS]
     assert (handed_over.waiting, handed_over.away) == ((), (LEO,))
-    paused = plan(DECLARED, replace(MENTOR, capacity=0), {}, {})
+    paused = plan(AWAY, DECLARED, replace(MENTOR, capacity=0), {}, {})
     assert paused.checklist[Preparation.CAPACITY_ZERO]
 
 
-@pytest.mark.rule("T8")
-def test_a_student_who_is_kept_is_settled_when_their_session_has_moved_out_of_the_absence() -> None:
-    agreed = replace(DECLARED, consents={LEO: ConsentRecorded(LEO, Consent.GIVEN, 1, NOW)})
-    assert plan_of(student(), missed=1, away=agreed).waiting == (LEO,)
-    [kept] = plan_of(student(), missed=0, away=agreed).students
-    assert (kept.done, kept.advice.rule, kept.sessions_missed, kept.sessions_left) == (True, "T8", 1, 0)
-    asked = replace(DECLARED, consents={LEO: ConsentRecorded(LEO, Consent.ASKED, 1, NOW)})
-    assert plan_of(student(), missed=0, away=asked).waiting == (LEO,)
+@pytest.mark.rule("T6", "T8")
+@pytest.mark.parametrize(
+    ("consent", "missed", "done"),
+    [
+        (Consent.GIVEN, Missed(1, 0, 0), True),
+        (Consent.GIVEN, Missed(1, 1, 0), False),  # Cancelled, and not made up for.
+        (Consent.GIVEN, Missed(1, 1, 1), False),  # Still planned.
+        (Consent.GIVEN, Missed(1, 0, 1), False),  # Another one is planned instead, within the absence too.
+        (Consent.ASKED, Missed(1, 0, 0), False),
+        (Consent.REFUSED, Missed(1, 0, 0), False),
+        (Consent.GIVEN, Missed(2, 0, 0), False),
+        (Consent.ASKED, Missed(0, 0, 0), True),
+    ],
+)
+def test_a_student_is_kept_once_they_agreed_and_the_session_has_a_solution(
+    consent: Consent, missed: Missed, done: bool
+) -> None:
+    recorded = replace(DECLARED, consents={LEO: ConsentRecorded(LEO, consent, 1, NOW)})
+    assert plan_of(student(), missed, away=recorded).waiting == (() if done else (LEO,))
+
+
+@pytest.mark.rule("T1", "T16")
+def test_who_joined_after_the_declaration_is_in_the_absence_also_with_a_replacement_and_once_it_is_over() -> None:
+    before = replace(DECLARED, students=())
+    joined, home = student(), replace(MENTOR, students=frozenset())
+    assert [each.student_id for each in plan_of(joined, away=before).students] == [LEO]
+    [away] = plan_of(lent(), away=before, mentor=home).students
+    assert (away.done, away.to_return) == (True, True)
+    assert plan_of(joined, away=Ended(before, BACK, (LEO,)), mentor=home).students != ()
+    assert plan_of(joined, away=Ended(before, BACK), mentor=MENTOR).students == ()
+
+
+@pytest.mark.rule("T16")
+@pytest.mark.parametrize(
+    ("absence_id", "at", "for_this_one"),
+    [
+        (AWAY, BACK + DAY, True),
+        (OTHER, NOW, False),
+        (None, NOW, True),
+        (None, NOW - SECOND, False),
+        (None, BACK, True),
+        (None, BACK + SECOND, False),
+    ],
+)
+def test_a_student_comes_back_from_the_absence_for_which_they_were_handed_over(
+    absence_id: UUID | None, at: datetime, for_this_one: bool
+) -> None:
+    assert lent_for(AWAY, Ended(DECLARED, BACK), lent(absence_id=absence_id, at=at)) is for_this_one
+
+
+@pytest.mark.rule("T16")
+def test_an_absence_that_is_over_is_not_reminded_of_when_its_student_is_lent_for_the_next_one() -> None:
+    ended = Ended(DECLARED, BACK)
+    assert remind.decide(Remind(BACK + DAY), ended, plan_of(lent(absence_id=OTHER), away=ended)) == []
 
 
 def test_a_student_who_left_for_good_is_settled_and_does_not_come_back() -> None:
@@ -301,7 +355,7 @@ def test_a_student_who_left_for_good_is_settled_and_does_not_come_back() -> None
 
 
 def test_the_status_follows_the_clock_and_the_way_back() -> None:
-    home, away = plan_of(student()), plan_of(student(mentor_id=BEN, lenders=(ADA,)))
+    home, away = plan_of(student()), plan_of(lent())
     assert [status(DECLARED, home, at) for at in (LEAVE - SECOND, LEAVE, BACK - SECOND, BACK)] == [
         Status.PLANNED,
         Status.ONGOING,
@@ -341,7 +395,7 @@ def test_the_mentor_is_reminded_72_hours_before_departure_while_students_wait(no
 
 @pytest.mark.rule("T3", "T16")
 def test_the_replacement_is_reminded_on_the_recorded_date_and_nobody_is_transferred() -> None:
-    away = plan_of(student(mentor_id=BEN, lenders=(ADA,)))
+    away = plan_of(lent())
     reminder = AbsenceReminderDue(ADA, ReminderKind.RETURN, PERIOD, (LEO,), (BEN,), BACK)
     assert remind.decide(Remind(BACK - SECOND), DECLARED, away) == []
     assert remind.decide(Remind(BACK), DECLARED, away) == [reminder]
@@ -366,7 +420,7 @@ def test_each_reminder_is_given_once_and_anew_when_the_dates_change() -> None:
 # --- T16: the way back
 
 RETURN = ReturnStudents(AWAY, BACK, by_support=False, all_back=True)
-LENT = student(mentor_id=BEN, lenders=(ADA,))
+LENT = lent()
 
 
 def given_back(student_id: UUID, at: datetime = BACK) -> Decided:
@@ -378,7 +432,7 @@ def given_back(student_id: UUID, at: datetime = BACK) -> Decided:
 
 @pytest.mark.rule("T16")
 def test_with_the_last_student_who_is_back_the_absence_is_over() -> None:
-    over: Decided = [(AWAY, AbsenceEnded(ADA, False, BACK)), (ADA, LeaveOver(AWAY))]
+    over: Decided = [(AWAY, AbsenceEnded(ADA, False, BACK, (LEO,))), (ADA, LeaveOver(AWAY))]
     mentor = replace(MENTOR, students=frozenset())
     assert return_students.decide(RETURN, DECLARED, mentor, {LEO: LENT}) == [*given_back(LEO), *over]
     some = replace(RETURN, all_back=False)
@@ -393,6 +447,10 @@ def test_the_capacity_is_diagnosed_for_all_who_come_back_before_anybody_does() -
     with pytest.raises(Refused) as refused:
         return_students.decide(RETURN, DECLARED, mentor, {LEO: LENT, MIA: LENT})
     assert (refused.value.code, refused.value.errors[0]["capacity_needed"]) == ("capacity_full", 2)
+    assert isinstance(refused.value, FailedDiagnoses)
+    assert [(attempt.student_id, attempt.kind, attempt.diagnoses) for attempt in refused.value.attempts] == [
+        (who, TransferKind.RETURN, ("capacity_full",)) for who in (LEO, MIA)
+    ]
     assert len(return_students.decide(RETURN, DECLARED, replace(mentor, capacity=2), {LEO: LENT, MIA: LENT})) == 8
 
 
@@ -403,6 +461,8 @@ def test_a_student_who_no_longer_fits_keeps_all_from_returning_and_is_named() ->
     with pytest.raises(Refused) as refused:
         return_students.decide(RETURN, DECLARED, mentor, {LEO: LENT, ZOE: other_path})
     assert [(error["student_id"], error["code"]) for error in refused.value.errors] == [(str(ZOE), "not_on_path")]
+    assert isinstance(refused.value, FailedDiagnoses)
+    assert [(attempt.student_id, attempt.diagnoses) for attempt in refused.value.attempts] == [(ZOE, ("not_on_path",))]
 
 
 # --- A replacement who is away too

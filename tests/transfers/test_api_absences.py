@@ -18,6 +18,8 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 LEAVE = NOW + 10 * DAY
 BACK = LEAVE + 14 * DAY
 
+LATEST = "SELECT starts_at FROM transfers.planned_sessions WHERE session_id = %s ORDER BY version DESC LIMIT 1"
+
 Plan = Callable[..., UUID]
 
 
@@ -37,7 +39,7 @@ def plan(api: Api) -> Iterator[Plan]:
             source="/relais/sessions",
             subject=session_id,
             sequence=sequence,
-            time=NOW,
+            time=datetime.now(UTC),
             correlation_id=new_id(),
             causation_id=None,
             actor="mentor:x@example.org",
@@ -71,9 +73,7 @@ def plan(api: Api) -> Iterator[Plan]:
 
 def _starts_at(api: Api, session_id: UUID) -> datetime | None:
     with psycopg.connect(api.database_url) as connection:
-        row = connection.execute(
-            "SELECT starts_at FROM transfers.planned_sessions WHERE session_id = %s", (session_id,)
-        ).fetchone()
+        row = connection.execute(LATEST, (session_id,)).fetchone()
     return None if row is None else row[0]
 
 
@@ -292,3 +292,48 @@ def test_a_reminder_is_published_once_when_72_hours_are_left(api: Api) -> None:
     assert [event.type.split(".")[2] for event in seen] == ["AbsenceDeclared", "AbsenceReminderDue"]
     assert seen[1].data.model_dump()["student_ids"] == (student_id,)
     assert seen[1].actor == "service:transfers"
+
+
+@pytest.mark.rule("T1", "T16")
+def test_who_joins_after_the_declaration_is_handed_over_and_comes_back_like_all_others(api: Api) -> None:
+    (ada_id, ada), (_, ben) = api.mentor(), api.mentor()
+    as_ada, as_ben = api.as_("mentor", ada), api.as_("mentor", ben)
+    absence = as_ada("POST", f"/mentors/{ada_id}/absences", {"from": iso(LEAVE), "to": iso(BACK)}).json()
+    before = datetime.now(UTC)
+    path = f"/absences/{absence['absence_id']}"
+    assert absence["students"] == []
+    joined = api.student(ada_id, funding="apprenticeship")
+    assert not by_student(as_ada("GET", path).json())[str(joined)]["done"]
+    body = {"mentor_email": ben, "absence_id": absence["absence_id"]}
+    assert as_ada("POST", f"/students/{joined}/transfer", body).status_code == 201
+    away = by_student(as_ben("GET", path).json())[str(joined)]
+    assert (away["done"], away["to_return"]) == (True, True)
+    later = {"from": iso(LEAVE), "to": iso(BACK + 2 * DAY)}
+    changed = as_ada("PUT", path, later).json()
+    assert as_ben("GET", f"/students/{joined}").json()["expected_return_on"] == changed["return_on"]
+    back = as_ben("POST", f"{path}/return")
+    assert (back.status_code, back.json()["students"][0]["to_return"]) == (200, False)
+    as_ada("POST", f"{path}/end")
+    assert list(by_student(as_ada("GET", path).json())) == [str(joined)]
+    assert as_ada("GET", path, params={"as_of": iso(before)}).json()["students"] == []
+    soon(lambda: as_ada("GET", "/absences", params={"open": False}).json()["items"] != [])
+    [listed] = as_ada("GET", "/absences", params={"as_of": iso(before)}).json()["items"]
+    assert (listed["to"], listed["ended_at"], listed["version"]) == (iso(BACK), None, 1)
+
+
+@pytest.mark.rule("T16")
+def test_a_student_lent_for_one_absence_does_not_come_back_from_another(api: Api) -> None:
+    (ada_id, ada), (_, ben) = api.mentor(), api.mentor()
+    as_ada = api.as_("mentor", ada)
+    student_id = api.student(ada_id)
+
+    def declared(from_at: datetime) -> str:
+        dates = {"from": iso(from_at), "to": iso(from_at + DAY)}
+        return str(as_ada("POST", f"/mentors/{ada_id}/absences", dates).json()["absence_id"])
+
+    first, second = declared(LEAVE), declared(LEAVE + 7 * DAY)
+    as_ada("POST", f"/students/{student_id}/transfer", {"mentor_email": ben, "absence_id": first})
+    assert [
+        by_student(as_ada("GET", f"/absences/{which}").json())[str(student_id)]["to_return"]
+        for which in (first, second)
+    ] == [True, False]

@@ -1,6 +1,7 @@
 """Accounts over HTTP: strict bodies, unique e-mails, what was written is read at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -217,3 +218,29 @@ def test_people_are_found_without_accents_in_any_order_of_words_or_by_their_ids(
     by_id = staff("GET", "/mentors", params={"id": [str(mentor_id), str(uuid4())]}).json()["items"]
     assert [one["mentor_id"] for one in by_id] == [str(mentor_id)]
     assert staff("GET", "/students", params={"id": str(other_id)}).json()["items"] == []
+
+
+def test_lists_can_be_read_as_of_an_earlier_instant(api: Api) -> None:
+    (ada_id, ada), (_, ben) = api.mentor(name="Ada d\u2019avant"), api.mentor()
+    student_id = api.student(ada_id, name="Avant")
+    support, before = api.as_("support"), datetime.now(UTC).isoformat()
+    api.as_("directory")(
+        "PUT", f"/students/{student_id}", student_account(ada_id, email="x@example.org", name="Apr\u00e8s")
+    )
+    api.as_("directory")("PUT", f"/mentors/{ada_id}", mentor_account(email=ada, name="Ada", capacity=9))
+    api.as_("mentor", ada)("POST", f"/students/{student_id}/transfer", {"mentor_email": ben})
+    api.as_("mentor", ada)("POST", f"/students/{student_id}/comments", {"text": "x"})
+
+    def students(**more: Any) -> list[Any]:
+        items = support("GET", "/students", params={"mentor_id": ada_id, **more}).json()["items"]
+        return [(item["name"], item["version"]) for item in items]
+
+    def mentors(**more: Any) -> list[Any]:
+        items = support("GET", "/mentors", params={"search": ada, **more}).json()["items"]
+        return [(item["name"], item["capacity"], item["students"]) for item in items]
+
+    soon(lambda: students() == [] and mentors() == [("Ada", 9, 0)])
+    assert (students(as_of=before), mentors(as_of=before)) == ([("Avant", 1)], [("Ada d\u2019avant", 3, 1)])
+    assert (students(as_of="2020-01-01T00:00:00Z"), mentors(as_of="2020-01-01T00:00:00Z")) == ([], [])
+    assert support("GET", f"/students/{student_id}/comments", params={"as_of": before}).json()["items"] == []
+    assert support("GET", "/students", params={"as_of": "hier"}).status_code == 422

@@ -2,12 +2,14 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-from uuid import uuid4
+from typing import Any, cast
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
+from relais_contracts import CloudEvent
 from services.chassis.ids import new_id
 from tests.transfers.conftest import Api, soon
 
@@ -102,20 +104,75 @@ def test_the_check_gives_all_four_diagnoses_and_writes_nothing(api: Api) -> None
 
 
 @pytest.mark.rule("T18")
-def test_a_refused_transfer_lists_its_diagnoses_and_leaves_nothing(api: Api) -> None:
+def test_a_refused_transfer_lists_its_diagnoses_changes_nobody_and_is_published_once(api: Api) -> None:
     ada_id, ada = api.mentor()
-    _, ben = api.mentor(paths=["web"], capacity=0)
+    ben_id, ben = api.mentor(paths=["web"], capacity=0)
     student_id = api.student(ada_id)
-    before = api.rows()
+    seen = [api.as_("support")("GET", path).json() for path in (f"/students/{student_id}", f"/mentors/{ada_id}")]
     key = {"Idempotency-Key": str(uuid4())}
-    answer = api.as_("mentor", ada, language="en")(
-        "POST", f"/students/{student_id}/transfer", {"mentor_email": ben}, headers=key
-    )
+    as_ada, path = api.as_("mentor", ada, language="en"), f"/students/{student_id}/transfer"
+    answer = as_ada("POST", path, {"mentor_email": ben}, headers=key)
     assert (answer.status_code, answer.json()["code"]) == (422, "transfer_refused")
     assert [error["code"] for error in answer.json()["errors"]] == ["not_on_path", "capacity_full"]
     assert all(error["passed"] is False and "mentor" in error["message"] for error in answer.json()["errors"])
-    after = api.rows()
-    assert (after["stored_events"], after["commands"]) == (before["stored_events"], before["commands"])
+    assert answer.headers["content-type"] == "application/problem+json"
+    api.as_("mentor", ben)("PUT", f"/mentors/{ben_id}/capacity", {"capacity": 1})
+    again = as_ada("POST", path, {"mentor_email": ben}, headers=key)
+    assert (again.status_code, again.content, again.headers["content-type"]) == (
+        422,
+        answer.content,
+        "application/problem+json",
+    )
+    other = as_ada("POST", path, {"mentor_email": ada}, headers=key)
+    assert other.json()["code"] == "idempotency_key_reused"
+    malformed: object
+    for malformed in ({"mentor_email": "ben"}, {"mentor_email": ben, "starts_at": "2030-01-01"}, {}, []):
+        assert as_ada("POST", path, malformed).status_code == 422
+    assert [
+        api.as_("support")("GET", path).json() for path in (f"/students/{student_id}", f"/mentors/{ada_id}")
+    ] == seen
+    [refused] = published(api, "relais.transfers.TransferRefused.v1", student_id)
+    assert (refused.key, refused.actor, refused.sequence) == (str(student_id), f"mentor:{ada}", 1)
+    assert refused.data.model_dump() | {"refused_at": None} == {
+        "student_id": student_id,
+        "from_mentor_id": ada_id,
+        "to_mentor_id": ben_id,
+        "path": "data",
+        "project": "projet-5",
+        "funding": "third_party",
+        "kind": "one_off",
+        "diagnoses": ("not_on_path", "capacity_full"),
+        "refused_at": None,
+    }
+
+
+def published(api: Api, ce_type: str, key: UUID) -> list[CloudEvent]:
+    """All events of the type and key that are on the topic, up to its present end."""
+    consumer = Consumer({"bootstrap.servers": api.kafka_bootstrap_servers, "group.id": str(new_id())})
+    topic = consumer.list_topics("relais.transfers", timeout=10).topics["relais.transfers"]
+    found: list[CloudEvent] = []
+
+    def read() -> bool:
+        found.clear()
+        for partition in topic.partitions:
+            place = TopicPartition("relais.transfers", partition, 0)
+            _, end = consumer.get_watermark_offsets(place, timeout=10)
+            consumer.assign([place])
+            while end and (records := consumer.consume(500, timeout=5)):
+                events = [
+                    CloudEvent.from_record(
+                        record.key(), record.value(), cast("list[tuple[str, bytes]]", record.headers())
+                    )
+                    for record in records
+                ]
+                found.extend(event for event in events if event.type == ce_type and event.key == str(key))
+                if (records[-1].offset() or 0) >= end - 1:
+                    break
+        return bool(found)
+
+    soon(read)
+    consumer.close()
+    return found
 
 
 @pytest.mark.rule("T11", "T15", "T18")

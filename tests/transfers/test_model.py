@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from services.chassis.refusal import Refused
 from services.transfers.domain import change_absence, change_capacity, declare_absence, enrol_student, transfer_student
-from services.transfers.domain.absence import Ended, Period
+from services.transfers.domain.absence import Declared, Ended, Period, declaration
 from services.transfers.domain.change_absence import EndAbsence
 from services.transfers.domain.change_capacity import ChangeCapacity
 from services.transfers.domain.declare_absence import DeclareAbsence
@@ -148,7 +148,10 @@ class Transfers(RuleBasedStateMachine):
             return
         absence_id = self.absences[index % len(self.absences)]
         ended_already = isinstance(self.school.absences[absence_id], Ended)
-        events = change_absence.decide_end(EndAbsence(absence_id, self.now), self.school.absences[absence_id])
+        found = self.school.absences[absence_id]
+        assert isinstance(found, Declared | Ended)
+        home = self._mentor(declaration(found).mentor_id)
+        events = change_absence.decide_end(EndAbsence(absence_id, self.now), found, home)
         assert bool(events) != ended_already
         self._happened(events)
         self.model.leaves.pop(absence_id, None)

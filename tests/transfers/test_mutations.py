@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RULES_TESTS = ("test_absences.py", "test_accounts.py", "test_check_transfer.py", "test_transfer_student.py")
+RULES_TESTS = (
+    "test_absences.py",
+    "test_accounts.py",
+    "test_check_transfer.py",
+    "test_missed_sessions.py",
+    "test_transfer_student.py",
+)
 
 MUTATIONS = {
     "T18: a place more than the capacity": (
@@ -21,7 +27,7 @@ MUTATIONS = {
     "T18: any project will do": ("check_transfer.py", "project not in replacement.profile.projects", "False"),
     "T18: the place is never freed": (
         "transfer_student.py",
-        "(student.mentor_id, StudentReleased(command.student_id)),",
+        "(student.mentor_id, StudentReleased(command.student_id, returns=kind is TransferKind.ONE_OFF)),",
         "",
     ),
     "T12: a full mentor takes a new student": ("enrol_student.py", "case Registered(free_places=0):", "case int():"),
@@ -40,6 +46,9 @@ MUTATIONS = {
         'Action.TRANSFER,\n                "T7"',
         'Action.KEEP,\n                "T7"',
     ),
+    "T6: what the mentor cancels is not missed": ("missed_sessions.py", 'self.reason == "other"', "False"),
+    "T8: a session that has no solution is settled": ("absence_plan.py", "and sessions.open == 0", ""),
+    "T16: a student comes back from any absence": ("absence_plan.py", "lending.absence_id == absence_id", "True"),
     "T1: absences overlap by touching": ("absence.py", "self.from_at < to_at", "self.from_at <= to_at"),
 }
 

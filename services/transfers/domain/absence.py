@@ -85,14 +85,17 @@ class AbsenceChanged:
 
 @dataclass(frozen=True, slots=True)
 class AbsenceEnded:
+    """`students`: whom the mentor accompanied at the end; who joined since the declaration is among them."""
+
     mentor_id: UUID
     early: bool
     ended_at: datetime
+    students: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentRecorded:
-    """`sessions_missed` at that moment: it stays the reason for keeping the student once the session has been moved."""
+    """`sessions_missed` at that moment: what the student was asked about."""
 
     student_id: UUID
     consent: Consent
@@ -167,13 +170,19 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An absence that is over; students may still be with their replacements."""
+    """An absence that is over; students may still be with their replacements. `students`: those at its end."""
 
     absence: Declared
     ended_at: datetime
+    students: tuple[UUID, ...] = ()
 
 
 Absence = NotDeclared | Declared | Ended
+
+
+def declaration(absence: Declared | Ended) -> Declared:
+    """What was declared, also of an absence that is over."""
+    return absence.absence if isinstance(absence, Ended) else absence
 
 
 def evolve(absence: Absence, event: AbsenceEvent) -> Absence:
@@ -200,7 +209,7 @@ def _evolve_declared(absence: Declared, event: AbsenceEvent) -> Absence:
             # Reminders of dates that no longer hold are due anew.
             return replace(absence, period=event.period, reminded=frozenset())
         case AbsenceEnded():
-            return Ended(absence, event.ended_at)
+            return Ended(absence, event.ended_at, event.students)
         case ConsentRecorded():
             return replace(absence, consents={**absence.consents, event.student_id: event})
         case PreparationTicked():

@@ -4,12 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import assert_never
 from uuid import UUID
 
-from services.transfers.domain.absence import Absence, Consent, Declared, Ended, NotDeclared, Preparation
+from services.transfers.domain.absence import (
+    Absence,
+    Consent,
+    Declared,
+    Ended,
+    NotDeclared,
+    Preparation,
+    declaration,
+)
 from services.transfers.domain.advice import Action, Advice, advise
 from services.transfers.domain.mentor import Registered
+from services.transfers.domain.missed_sessions import NOTHING_MISSED, Missed
 from services.transfers.domain.student import Enrolled
 
 
@@ -18,17 +27,6 @@ class Status(StrEnum):
     ONGOING = "ongoing"
     RETURNING = "returning"  # the date has come, and students are still with their replacements
     ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class SessionsWithin:
-    """A student's sessions within an absence, whoever holds them: all but the cancelled, and those still to come."""
-
-    planned: int
-    remaining: int
-
-
-NONE_WITHIN: Final = SessionsWithin(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +59,52 @@ class Plan:
         return tuple(plan.student_id for plan in self.students if plan.to_return)
 
 
+def accompanied(absence: Declared | Ended, mentor: Registered) -> frozenset[UUID]:
+    """Whom the mentor accompanied at the declaration, or came since and was there until the end."""
+    since = absence.students if isinstance(absence, Ended) else mentor.students
+    return frozenset((*declaration(absence).students, *since))
+
+
+def lent_for(absence_id: UUID, absence: Declared | Ended, student: Enrolled) -> bool:
+    """T16: the student is with a replacement because of this absence, and is to come back.
+
+    Where the transfer names no absence, it is the one that was declared then and not over.
+    """
+    lending = student.lent_by(declaration(absence).mentor_id)
+    if lending is None:
+        return False
+    if lending.absence_id is not None:
+        return lending.absence_id == absence_id
+    over = isinstance(absence, Ended) and lending.transferred_at > absence.ended_at
+    return declaration(absence).declared_at <= lending.transferred_at and not over
+
+
 def plan(
-    absence: Declared,
+    absence_id: UUID,
+    absence: Declared | Ended,
     mentor: Registered,
     students: Mapping[UUID, Enrolled],
-    within: Mapping[UUID, SessionsWithin],
+    missed: Mapping[UUID, Missed],
 ) -> Plan:
-    """`students`: those of the declaration and those who came since; `within`: what they have planned."""
+    """`students`: at least all whom the mentor accompanies or has lent, of whom those whom the absence concerns count.
+
+    `missed`: what it makes them miss; who is not in it misses nothing.
+    """
+    concerned = accompanied(absence, mentor)
+    declared = declaration(absence)
     plans = tuple(
-        _student_plan(absence, student_id, student, within.get(student_id, NONE_WITHIN))
+        _student_plan(declared, student_id, student, missed.get(student_id, NOTHING_MISSED), to_return=to_return)
         for student_id, student in sorted(students.items(), key=lambda item: (item[1].profile.name, item[0]))
+        if (to_return := lent_for(absence_id, absence, student)) or student_id in concerned
     )
     to_hand_over = [plan for plan in plans if plan.advice.action is Action.TRANSFER]
     return Plan(
         plans,
         {
             Preparation.CAPACITY_ZERO: mentor.capacity == 0,
-            Preparation.PEERS_ASKED: Preparation.PEERS_ASKED in absence.ticked,
-            Preparation.STUDENTS_WARNED: Preparation.STUDENTS_WARNED in absence.ticked,
-            Preparation.HANDOVER_COMMENTS: all(_has_handover_comment(absence, plan.student) for plan in to_hand_over),
+            Preparation.PEERS_ASKED: Preparation.PEERS_ASKED in declared.ticked,
+            Preparation.STUDENTS_WARNED: Preparation.STUDENTS_WARNED in declared.ticked,
+            Preparation.HANDOVER_COMMENTS: all(_has_handover_comment(declared, plan.student) for plan in to_hand_over),
             Preparation.TRANSFERS: all(plan.done for plan in to_hand_over),
         },
     )
@@ -101,23 +126,26 @@ def status(absence: Absence, plan: Plan, now: datetime) -> Status:
             assert_never(absence)
 
 
-def _student_plan(absence: Declared, student_id: UUID, student: Enrolled, within: SessionsWithin) -> StudentPlan:
+def _student_plan(
+    absence: Declared, student_id: UUID, student: Enrolled, sessions: Missed, *, to_return: bool
+) -> StudentPlan:
+    """Kept is settled once the student agreed and every session of theirs has a solution; or where none is missed."""
     recorded = absence.consents.get(student_id)
     consent = recorded.consent if recorded else Consent.NOT_ASKED
     with_mentor = student.mentor_id == absence.mentor_id
-    missed = max(within.planned, recorded.sessions_missed if recorded else 0)
+    missed = sessions.missed
     advice = advise(student.profile.funding, sessions_missed=missed, consent=consent)
-    left = within.remaining if with_mentor else 0
-    kept = advice.action is Action.KEEP and left == 0 and (missed == 0 or consent is Consent.GIVEN)
+    solved = missed == 0 or (consent is Consent.GIVEN and sessions.open == 0)
+    kept = advice.action is Action.KEEP and sessions.left == 0 and solved
     return StudentPlan(
         student_id=student_id,
         student=student,
         sessions_missed=missed,
-        sessions_left=left,
+        sessions_left=sessions.left if with_mentor else 0,
         advice=advice,
         consent=consent,
         done=not with_mentor or kept,
-        to_return=absence.mentor_id in student.lenders,
+        to_return=to_return,
     )
 
 

@@ -46,7 +46,7 @@ def decide(command: ChangeAbsence, absence: Declared, mentor: Registered) -> Dec
     ]
 
 
-def decide_end(command: EndAbsence, absence: Absence) -> Decided:
+def decide_end(command: EndAbsence, absence: Absence, mentor: Registered) -> Decided:
     """The mentor is back, or does not leave after all. Said twice: it is over already."""
     match absence:
         case NotDeclared() | Ended():
@@ -54,15 +54,18 @@ def decide_end(command: EndAbsence, absence: Absence) -> Decided:
         case Declared():
             early = command.now < absence.period.to_at
             return [
-                (command.absence_id, AbsenceEnded(absence.mentor_id, early, command.now)),
+                (
+                    command.absence_id,
+                    AbsenceEnded(absence.mentor_id, early, command.now, tuple(sorted(mentor.students))),
+                ),
                 (absence.mentor_id, LeaveOver(command.absence_id)),
             ]
 
 
-def decide_end_on_its_date(command: EndAbsence, absence: Absence, plan: Plan) -> Decided:
+def decide_end_on_its_date(command: EndAbsence, absence: Absence, mentor: Registered, plan: Plan) -> Decided:
     """An absence whose date has come is over by itself once no student is with a replacement any more."""
     if isinstance(absence, Declared) and command.now >= absence.period.to_at and not plan.away:
-        return decide_end(command, absence)
+        return decide_end(command, absence, mentor)
     return []
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from services.transfers.domain import absence, mentor, student
+from services.transfers.domain import absence, mentor, refused_transfer, student
 
 EVENT_TYPES: Final[Mapping[str, type]] = {
     "transfers.MentorRegistered.v1": mentor.MentorRegistered,
@@ -16,6 +16,7 @@ EVENT_TYPES: Final[Mapping[str, type]] = {
     "transfers.StudentEnrolled.v1": student.StudentEnrolled,
     "transfers.StudentUpdated.v1": student.StudentUpdated,
     "transfers.StudentTransferred.v1": student.StudentTransferred,
+    "transfers.TransferRefused.v1": refused_transfer.TransferRefused,
     "transfers.PrivateCommentAdded.v1": student.PrivateCommentAdded,
     "transfers.AbsenceDeclared.v1": absence.AbsenceDeclared,
     "transfers.AbsenceChanged.v1": absence.AbsenceChanged,

@@ -49,9 +49,10 @@ class StudentAssigned:
 
 @dataclass(frozen=True, slots=True)
 class StudentReleased:
-    """A place is free again. Private, like StudentAssigned."""
+    """A place is free again. `returns`: handed over for a while only. Private, like StudentAssigned."""
 
     student_id: UUID
+    returns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,16 @@ class NotRegistered:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A mentor account. `capacity` counts all places, those that are taken too."""
+    """A mentor account. `capacity` counts all places, those that are taken too.
+
+    `lent`: students handed over for a while. They may have gone on to somebody for good since.
+    """
 
     profile: MentorProfile
     capacity: int
     students: frozenset[UUID] = frozenset()
     leaves: tuple[LeavePlanned, ...] = ()
+    lent: frozenset[UUID] = frozenset()
 
     @property
     def free_places(self) -> int:
@@ -113,9 +118,12 @@ def evolve(mentor: Mentor, event: MentorEvent) -> Mentor:
         case MentorCapacityChanged():
             return replace(mentor, capacity=event.capacity)
         case StudentAssigned():
-            return replace(mentor, students=mentor.students | {event.student_id})
+            who = {event.student_id}
+            return replace(mentor, students=mentor.students | who, lent=mentor.lent - who)
         case StudentReleased():
-            return replace(mentor, students=mentor.students - {event.student_id})
+            who = {event.student_id}
+            lent = mentor.lent | who if event.returns else mentor.lent - who
+            return replace(mentor, students=mentor.students - who, lent=lent)
         case LeavePlanned():
             return replace(mentor, leaves=(*_other_leaves(mentor, event.absence_id), event))
         case LeaveOver():

@@ -39,11 +39,10 @@ def decide_consent(command: RecordConsent, absence: Declared, student: Enrolled)
     known = absence.consents.get(command.student_id)
     if known is not None and known.consent is command.consent:
         return []
-    missed = max(command.sessions_missed, known.sessions_missed if known else 0)
-    advice = advise(student.profile.funding, sessions_missed=missed, consent=Consent.NOT_ASKED)
+    advice = advise(student.profile.funding, sessions_missed=command.sessions_missed, consent=Consent.NOT_ASKED)
     if not advice.may_keep:
         raise Refused("keep_not_possible", advice.fr, advice.en, errors=[{"rule": advice.rule}])
-    return [ConsentRecorded(command.student_id, command.consent, missed, command.now)]
+    return [ConsentRecorded(command.student_id, command.consent, command.sessions_missed, command.now)]
 
 
 def decide_tick(command: TickPreparation, absence: Declared) -> list[PreparationTicked]:

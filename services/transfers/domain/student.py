@@ -114,6 +114,12 @@ class Enrolled:
         """The student's mentors: the one who accompanies them now, and those who are to come back."""
         return frozenset((self.mentor_id, *self.lenders))
 
+    def lent_by(self, mentor_id: UUID) -> StudentTransferred | None:
+        """The transfer by which this mentor, who is to come back, handed the student over."""
+        if mentor_id not in self.lenders:
+            return None
+        return next((done for done in reversed(self.transfers) if done.from_mentor_id == mentor_id), None)
+
     @property
     def announced_return_on(self) -> date | None:
         """The return date on the dashboard: that of the last hand-over comment since the last transfer (T10, T16)."""

@@ -13,6 +13,7 @@ from services.transfers.domain.absence import Absence, Declared, Ended, NotDecla
 from services.transfers.domain.check_transfer import Outcome, diagnose
 from services.transfers.domain.mentor import Mentor, Registered, StudentAssigned, StudentReleased
 from services.transfers.domain.pairing import Decided
+from services.transfers.domain.refused_transfer import FailedDiagnoses, TransferRefused
 from services.transfers.domain.student import Enrolled, StudentTransferred, TransferKind
 
 
@@ -39,15 +40,15 @@ def decide(command: TransferStudent, student: Enrolled, replacement: Mentor) -> 
     if to_mentor_id == student.mentor_id:
         raise same_mentor()
     kind = _kind(command, student)
-    if kind is not TransferKind.RETURN:
-        _refuse_while_away(replacement, command.now)
+    if kind is not TransferKind.RETURN and (away := why_away(replacement, command.now)) is not None:
+        raise away
     failed = [
         diagnosis
         for diagnosis in diagnose(student, replacement, returns=to_mentor_id in student.lenders)
         if diagnosis.outcome is Outcome.FAILED
     ]
     if failed or to_mentor_id is None:
-        raise Refused(
+        raise FailedDiagnoses(
             "transfer_refused",
             " ".join(diagnosis.fr for diagnosis in failed),
             " ".join(diagnosis.en for diagnosis in failed),
@@ -55,6 +56,7 @@ def decide(command: TransferStudent, student: Enrolled, replacement: Mentor) -> 
                 {"code": diagnosis.code, "passed": False, "message": {"fr": diagnosis.fr, "en": diagnosis.en}}
                 for diagnosis in failed
             ],
+            attempts=[refused_attempt(command, student, kind, tuple(diagnosis.code for diagnosis in failed))],
         )
     profile = student.profile
     transferred = StudentTransferred(
@@ -70,9 +72,27 @@ def decide(command: TransferStudent, student: Enrolled, replacement: Mentor) -> 
     )
     return [
         (command.student_id, transferred),
-        (student.mentor_id, StudentReleased(command.student_id)),
+        (student.mentor_id, StudentReleased(command.student_id, returns=kind is TransferKind.ONE_OFF)),
         (to_mentor_id, StudentAssigned(command.student_id)),
     ]
+
+
+def refused_attempt(
+    command: TransferStudent, student: Enrolled, kind: TransferKind, diagnoses: tuple[str, ...]
+) -> TransferRefused:
+    profile = student.profile
+    return TransferRefused(
+        student_id=command.student_id,
+        from_mentor_id=student.mentor_id,
+        to_mentor_id=command.to_mentor_id,
+        path=profile.path,
+        project=profile.project,
+        funding=profile.funding,
+        kind=kind,
+        absence_id=command.absence_id,
+        diagnoses=diagnoses,
+        refused_at=command.now,
+    )
 
 
 def same_mentor() -> Refused:
@@ -103,14 +123,15 @@ def refuse_other_absence(absence: Absence, student: Enrolled, to_mentor_id: UUID
             assert_never(absence)
 
 
-def _refuse_while_away(replacement: Mentor, now: datetime) -> None:
+def why_away(replacement: Mentor, now: datetime) -> Refused | None:
     """Nobody takes over who is away at that very moment; they could not hold a session this week."""
     if isinstance(replacement, Registered) and any(leave.from_at <= now < leave.to_at for leave in replacement.leaves):
-        raise Refused(
+        return Refused(
             "replacement_away",
             "Ce mentor est lui-même absent en ce moment : sollicitez un autre mentor du parcours, ou le support.",
             "This mentor is away at the moment: ask another mentor of the path, or support.",
         )
+    return None
 
 
 def _kind(command: TransferStudent, student: Enrolled) -> TransferKind:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from services.transfers.domain.absence import Consent, Declared, Ended, HelpRequested, Period, Preparation
+from services.transfers.domain.absence import Consent, Declared, Ended, HelpRequested, Period, Preparation, declaration
 from services.transfers.domain.absence_plan import Plan, Status, StudentPlan
 from services.transfers.domain.advice import Action
 from services.transfers.domain.student import Funding, Weekday
@@ -203,7 +203,7 @@ class AbsenceAnswer(AbsenceItem):
         now: datetime,
         language: Language,
     ) -> Self:
-        declared = absence.absence if isinstance(absence, Ended) else absence
+        declared = declaration(absence)
         return cls(
             absence_id=absence_id,
             mentor_id=declared.mentor_id,

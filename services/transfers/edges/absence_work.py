@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.transfers.domain.absence import Declared, Ended
-from services.transfers.domain.absence_plan import Plan, plan
+from services.transfers.domain.absence import Declared, Ended, declaration
+from services.transfers.domain.absence_plan import Plan, accompanied, plan
 from services.transfers.domain.mentor import Registered
 from services.transfers.domain.student import Enrolled
 from services.transfers.edges.office import Office
 from services.transfers.edges.store import Work
-from services.transfers.views.planned_sessions import sessions_within
+from services.transfers.views.planned_sessions import missed_sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class AbsenceWork:
 
     @property
     def declared(self) -> Declared:
-        return self.absence.absence if isinstance(self.absence, Ended) else self.absence
+        return declaration(self.absence)
 
     def replacements(self) -> set[UUID]:
         """Who accompanies the students that are to come back."""
@@ -38,13 +38,14 @@ def load_absence(office: Office, absence_id: UUID, *, as_of: datetime | None = N
 
 
 def absence_work(office: Office, work: Work, absence_id: UUID) -> AbsenceWork:
-    """As `work` knows it, with what it has decided. An open absence also concerns students who came since."""
+    """As `work` knows it, with what it has decided."""
     absence = work.declared(absence_id)
-    declared = absence.absence if isinstance(absence, Ended) else absence
+    declared = declaration(absence)
     mentor = work.registered(declared.mentor_id)
-    student_ids = {*declared.students, *(mentor.students if isinstance(absence, Declared) else ())}
+    student_ids = accompanied(absence, mentor) | mentor.lent
     work.load(*student_ids)
     students = {student_id: work.enrolled(student_id) for student_id in student_ids}
     with office.database.connection() as connection:
-        within = sessions_within(connection, student_ids, declared.period)
-    return AbsenceWork(work, absence_id, absence, mentor, students, plan(declared, mentor, students, within))
+        missed = missed_sessions(connection, student_ids, declared, as_of=work.as_of)
+    planned = plan(absence_id, absence, mentor, students, missed)
+    return AbsenceWork(work, absence_id, absence, mentor, students, planned)

@@ -15,10 +15,11 @@ from services.chassis.ids import new_id
 from services.chassis.problem import language_of
 from services.chassis.refusal import Forbidden, Refused
 from services.transfers.domain import change_absence, declare_absence, prepare_absence, request_help, return_students
-from services.transfers.domain.absence_plan import NONE_WITHIN, status
+from services.transfers.domain.absence_plan import status
 from services.transfers.domain.change_absence import ChangeAbsence, EndAbsence, open_absence
 from services.transfers.domain.declare_absence import DeclareAbsence
 from services.transfers.domain.prepare_absence import RecordConsent, TickPreparation
+from services.transfers.domain.refused_transfer import FailedDiagnoses
 from services.transfers.domain.request_help import RequestHelp
 from services.transfers.domain.return_students import ReturnStudents
 from services.transfers.edges import access
@@ -37,10 +38,11 @@ from services.transfers.edges.cursors import after, cursor_after
 from services.transfers.edges.office import Office
 from services.transfers.edges.store import Work
 from services.transfers.views import absence_list
-from services.transfers.views.planned_sessions import sessions_within
 
 Asked = Annotated[CommandRequest, access.PREPARE_ABSENCE.command]
 Returner = Annotated[CommandRequest, access.RETURN_STUDENTS.command]
+AsOf = Annotated[Instant | None, Query(description="As it was at this instant.")]
+Cursor = Annotated[str | None, Query(max_length=1_000)]
 Command = Callable[[AbsenceWork], None]
 
 
@@ -55,7 +57,10 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
         def attempt() -> Decision:
             loaded = load_absence(office, absence_id)
             check_if_match(asked, loaded.work.loaded_version(absence_id))
-            decide(loaded)
+            try:
+                decide(loaded)
+            except FailedDiagnoses as refused:
+                return office.refusal_kept(refused, asked)
             after = absence_work(office, loaded.work, absence_id)
             return Decision(
                 changes=loaded.work.changes(),
@@ -109,7 +114,7 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
         def decide(loaded: AbsenceWork) -> None:
             refuse_others(asked, loaded)
             command = EndAbsence(absence_id, asked.context.now)
-            loaded.work.decided_together(change_absence.decide_end(command, loaded.absence))
+            loaded.work.decided_together(change_absence.decide_end(command, loaded.absence, loaded.mentor))
 
         return execute(absence_id, asked, decide)
 
@@ -120,12 +125,10 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
         def decide(loaded: AbsenceWork) -> None:
             refuse_others(asked, loaded)
             absence = open_absence(loaded.absence)
-            if body.student_id not in loaded.students:
+            found = next((one for one in loaded.plan.students if one.student_id == body.student_id), None)
+            if found is None:
                 raise _not_concerned()
-            with office.database.connection() as connection:
-                within = sessions_within(connection, [body.student_id], absence.period)
-            missed = within.get(body.student_id, NONE_WITHIN).planned
-            command = RecordConsent(body.student_id, body.consent, missed, asked.context.now)
+            command = RecordConsent(body.student_id, body.consent, found.sessions_missed, asked.context.now)
             events = prepare_absence.decide_consent(command, absence, loaded.students[body.student_id])
             loaded.work.decided(absence_id, events)
 
@@ -179,7 +182,7 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
         request: Request,
         response: Response,
         person: Annotated[Principal, access.READ_ABSENCE.person],
-        as_of: Annotated[Instant | None, Query(description="As it was at this instant.")] = None,
+        as_of: AsOf = None,
     ) -> AbsenceAnswer:
         """For the mentor, those who replace them, support and training administration."""
         loaded = load_absence(office, absence_id, as_of=as_of)
@@ -195,7 +198,8 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
         person: Annotated[Principal, access.LIST_ABSENCES.person],
         mentor_id: UUID | None = None,
         is_open: Annotated[bool | None, Query(alias="open")] = None,
-        cursor: Annotated[str | None, Query(max_length=1_000)] = None,
+        as_of: AsOf = None,
+        cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[AbsenceItem]:
         """A mentor sees their own; support and training administration see all, or those of `mentor_id`."""
@@ -206,6 +210,7 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
                 mentor_id=mentor_id,
                 own_mentor_ids=own.mentor_ids if own is not None else None,
                 only_open=is_open,
+                as_of=as_of,
                 after=after(cursor),
                 limit=limit + 1,
             )
@@ -219,11 +224,12 @@ def absence_routes(office: Office, clock: Clock) -> APIRouter:
     def absences_of(
         mentor_id: UUID,
         person: Annotated[Principal, access.LIST_ABSENCES.person],
-        cursor: str | None = None,
+        as_of: AsOf = None,
+        cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[AbsenceItem]:
         """The absences of one mentor, by their beginning."""
-        return absences(person, mentor_id, None, cursor, limit)
+        return absences(person, mentor_id, None, as_of, cursor, limit)
 
     return router
 

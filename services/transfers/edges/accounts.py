@@ -1,5 +1,6 @@
 """Accounts of mentors and students: as the directory sends them, one by one and as lists."""
 
+from datetime import date
 from typing import Annotated, TypeVar, assert_never
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Decision, check_if_match
 from services.chassis.http import MAX_LIMIT, Instant, Limit, Page
 from services.transfers.domain import change_capacity, enrol_student, register_mentor, update_student
+from services.transfers.domain.absence import declaration
 from services.transfers.domain.change_capacity import ChangeCapacity
 from services.transfers.domain.enrol_student import EnrolStudent
 from services.transfers.domain.mentor import NotRegistered, Registered
@@ -96,23 +98,28 @@ def mentor_routes(office: Office) -> APIRouter:
         search: Search = None,
         ids: Ids = None,
         path: Annotated[str | None, Query(max_length=120)] = None,
+        as_of: AsOf = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[MentorAnswer]:
         """For the school's staff only: mentors find each other by exact e-mail (T15)."""
         with office.database.connection() as connection:
-            rows = mentor_list.page(connection, search=search, ids=ids, path=path, after=after(cursor), limit=limit + 1)
+            rows = mentor_list.page(
+                connection, search=search, ids=ids, path=path, as_of=as_of, after=after(cursor), limit=limit + 1
+            )
         items = [MentorAnswer.model_validate(row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items=items, next_cursor=cursor_after(items[-1].name, items[-1].mentor_id) if more else None)
 
     @router.get("/mentors/me")
-    def own_mentor(response: Response, person: Annotated[Principal, access.READ_OWN_MENTOR.person]) -> MentorAnswer:
+    def own_mentor(
+        response: Response, person: Annotated[Principal, access.READ_OWN_MENTOR.person], as_of: AsOf = None
+    ) -> MentorAnswer:
         """The signed-in mentor's own account."""
         own_id = office.mentor_id_of(person.email)
         office.guard.check(access.READ_OWN_MENTOR, person, mentor_id=own_id)
         assert own_id is not None
-        return _with_etag(response, _mentor(Work(office.store), own_id))
+        return _with_etag(response, _mentor(Work(office.store, as_of=as_of), own_id))
 
     @router.get("/mentors/{mentor_id}")
     @patient
@@ -173,6 +180,7 @@ def student_routes(office: Office) -> APIRouter:
         mentor_id: UUID | None = None,
         search: Search = None,
         ids: Ids = None,
+        as_of: AsOf = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Page[StudentItem]:
@@ -186,6 +194,7 @@ def student_routes(office: Office) -> APIRouter:
                 student_ids=student_ids,
                 search=search,
                 ids=ids,
+                as_of=as_of,
                 after=after(cursor),
                 limit=limit + 1,
             )
@@ -195,12 +204,14 @@ def student_routes(office: Office) -> APIRouter:
 
     @router.get("/students/me")
     @patient
-    def own_student(response: Response, person: Annotated[Principal, access.READ_OWN_STUDENT.person]) -> StudentAnswer:
+    def own_student(
+        response: Response, person: Annotated[Principal, access.READ_OWN_STUDENT.person], as_of: AsOf = None
+    ) -> StudentAnswer:
         """The signed-in student's own account; of several, the latest."""
         own_id = office.student_id_of(person.email)
         office.guard.check(access.READ_OWN_STUDENT, person, student_id=own_id)
         assert own_id is not None
-        return _with_etag(response, _student(Work(office.store), own_id))
+        return _with_etag(response, _student(Work(office.store, as_of=as_of), own_id))
 
     @router.get("/students/{student_id}")
     @patient
@@ -231,12 +242,23 @@ def _student(work: Work, student_id: UUID) -> StudentAnswer:
         work.version(student_id),
         mentor_name=_mentor_name(work, student.mentor_id),
         returns_to_mentor_name=_mentor_name(work, student.lenders[-1]) if student.lenders else None,
+        expected_return_on=_expected_return(work, student),
     )
 
 
 def _mentor_name(work: Work, mentor_id: UUID) -> str | None:
     mentor = work.mentor(mentor_id)
     return mentor.profile.name if isinstance(mentor, Registered) else None
+
+
+def _expected_return(work: Work, student: Enrolled) -> date | None:
+    """When the mentor who lent the student is expected back: by the absence as it stands now, if it names one."""
+    if not student.lenders:
+        return None
+    lending = student.transfers[-1]
+    if lending.absence_id is None:
+        return lending.expected_return_on
+    return declaration(work.declared(lending.absence_id)).period.return_on
 
 
 def _with_etag(response: Response, answer: Account) -> Account:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Decision, check_if_match
-from services.chassis.http import Limit, Page, decode_cursor, encode_cursor
+from services.chassis.http import Instant, Limit, Page, decode_cursor, encode_cursor
 from services.chassis.ids import new_id
 from services.transfers.domain import add_comment
 from services.transfers.domain.add_comment import AddComment
@@ -24,12 +24,15 @@ def comment_routes(office: Office) -> APIRouter:
     def comments(
         student_id: UUID,
         person: Annotated[Principal, COMMENT.person],
+        as_of: Annotated[Instant | None, Query(description="As they were at this instant.")] = None,
         cursor: Annotated[str | None, Query(max_length=1_000)] = None,
         limit: Limit = 50,
     ) -> Page[CommentAnswer]:
         """The newest first; none is ever changed or removed."""
         student = Work(office.store).enrolled(student_id)
         office.guard.check(COMMENT, person, companions=companions_of(student))
+        if as_of is not None:
+            student = Work(office.store, as_of=as_of).enrolled(student_id)
         position = decode_cursor(cursor) or {}
         until = position.get("until")
         end = min(until, len(student.comments)) if isinstance(until, int) and until > 0 else len(student.comments)

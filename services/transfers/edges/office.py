@@ -6,9 +6,11 @@ from uuid import UUID
 
 from services.chassis.access import Guard
 from services.chassis.accounts import Accounts, Companions
-from services.chassis.commands import Commands
+from services.chassis.commands import CommandRequest, Commands, Decision, kept_refusal
 from services.chassis.database import Database
-from services.chassis.event_store import EventStore
+from services.chassis.event_store import Change, EventStore
+from services.chassis.ids import new_id
+from services.transfers.domain.refused_transfer import FailedDiagnoses
 from services.transfers.domain.student import Enrolled
 from services.transfers.edges.mentor_emails import mentor_by_email
 from services.transfers.edges.place_locks import PlaceLocks
@@ -34,6 +36,11 @@ class Office:
         with self.database.connection() as connection:
             found = students_by_email(connection, [email]).get(email.strip().lower())
         return None if found is None else found["student_id"]
+
+    def refusal_kept(self, refused: FailedDiagnoses, request: CommandRequest) -> Decision:
+        """The refusal as the answer, with what is kept of each attempt: an aggregate of its own."""
+        attempts = [Change(new_id(), 0, [attempt]) for attempt in refused.attempts]
+        return kept_refusal(refused, attempts, request.language)
 
 
 class KnownPeople:

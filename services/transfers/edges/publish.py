@@ -15,6 +15,7 @@ from services.transfers.domain.absence import (
     Period,
 )
 from services.transfers.domain.mentor import MentorCapacityChanged, MentorRegistered, MentorUpdated
+from services.transfers.domain.refused_transfer import TransferRefused
 from services.transfers.domain.student import (
     PrivateCommentAdded,
     StudentEnrolled,
@@ -58,6 +59,19 @@ def _contract(recorded: Recorded) -> Contract | None:
                 kind=event.kind.value,
                 absence_id=event.absence_id,
                 expected_return_on=event.expected_return_on,
+            )
+        case TransferRefused() as event:
+            return contract.TransferRefused(
+                student_id=event.student_id,
+                from_mentor_id=event.from_mentor_id,
+                to_mentor_id=event.to_mentor_id,
+                path=event.path,
+                project=event.project,
+                funding=event.funding.value,
+                kind=event.kind.value,
+                absence_id=event.absence_id,
+                diagnoses=event.diagnoses,
+                refused_at=event.refused_at,
             )
         case PrivateCommentAdded() as event:
             return contract.PrivateCommentAdded(

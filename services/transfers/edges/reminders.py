@@ -44,7 +44,9 @@ class Reminders:
             loaded = load_absence(self._office, absence_id)
             events = remind.decide(Remind(now), loaded.absence, loaded.plan)
             loaded.work.decided(absence_id, events)
-            end = change_absence.decide_end_on_its_date(EndAbsence(absence_id, now), loaded.absence, loaded.plan)
+            end = change_absence.decide_end_on_its_date(
+                EndAbsence(absence_id, now), loaded.absence, loaded.mentor, loaded.plan
+            )
             loaded.work.decided_together(end)
             if not loaded.work.decided_count:
                 continue

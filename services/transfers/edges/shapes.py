@@ -1,7 +1,7 @@
 """Bodies that come in, strict: unknown fields are refused, every text and list has a bound. And answers that go out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from services.chassis.http import Instant
 from services.chassis.refusal import Refused
 from services.transfers.domain.change_capacity import CAPACITY_MAX
+from services.transfers.domain.check_transfer import Diagnosis
 from services.transfers.domain.mentor import MentorProfile, Registered
 from services.transfers.domain.student import (
     Enrolled,
@@ -280,6 +281,7 @@ class StudentAnswer(StudentItem):
         *,
         mentor_name: str | None = None,
         returns_to_mentor_name: str | None = None,
+        expected_return_on: date | None = None,
     ) -> Self:
         profile = student.profile
         return cls(
@@ -297,7 +299,7 @@ class StudentAnswer(StudentItem):
             mentor_name=mentor_name,
             returns_to_mentor_id=student.lenders[-1] if student.lenders else None,
             returns_to_mentor_name=returns_to_mentor_name,
-            expected_return_on=student.transfers[-1].expected_return_on if student.lenders else None,
+            expected_return_on=expected_return_on,
             absence_id=student.transfers[-1].absence_id if student.lenders else None,
         )
 
@@ -309,9 +311,36 @@ class DiagnosisAnswer(Answer):
 
 
 class CheckAnswer(Answer):
+    """`obstacle`: what else would refuse the transfer, although the diagnoses may pass."""
+
     student_id: UUID
     possible: bool
     diagnoses: list[DiagnosisAnswer]
+    obstacle: str | None
+
+    @classmethod
+    def of(
+        cls,
+        student_id: UUID,
+        diagnoses: Sequence[Diagnosis],
+        obstacle: Refused | None,
+        language: Literal["fr", "en"],
+    ) -> Self:
+        return cls(
+            student_id=student_id,
+            possible=obstacle is None and all(diagnosis.passed for diagnosis in diagnoses),
+            obstacle=obstacle and (obstacle.fr if language == "fr" else obstacle.en),
+            diagnoses=[
+                DiagnosisAnswer.model_validate(
+                    {
+                        "code": diagnosis.code,
+                        "passed": diagnosis.passed,
+                        "message": diagnosis.fr if language == "fr" else diagnosis.en,
+                    }
+                )
+                for diagnosis in diagnoses
+            ],
+        )
 
 
 class TransferAnswer(Answer):

@@ -18,7 +18,7 @@ class Work:
 
     def __init__(self, store: EventStore, *, as_of: datetime | None = None) -> None:
         self._store = store
-        self._as_of = as_of
+        self.as_of = as_of
         self._versions: dict[UUID, int] = {}
         self._mentors: dict[UUID, Mentor] = {}
         self._students: dict[UUID, Student] = {}
@@ -32,7 +32,7 @@ class Work:
         if not missing:
             return
         for aggregate_id, stream in self._store.load_many(missing).items():
-            events = [event for event in stream if self._as_of is None or event.recorded_at <= self._as_of]
+            events = [event for event in stream if self.as_of is None or event.recorded_at <= self.as_of]
             self._versions[aggregate_id] = events[-1].version if events else 0
             for event in events:
                 self._evolve(aggregate_id, event.data)

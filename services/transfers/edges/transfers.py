@@ -10,46 +10,42 @@ from services.chassis.commands import CommandRequest, Decision, check_if_match
 from services.transfers.domain import transfer_student
 from services.transfers.domain.check_transfer import diagnose
 from services.transfers.domain.mentor import Mentor, NotRegistered
+from services.transfers.domain.refused_transfer import FailedDiagnoses
 from services.transfers.domain.student import StudentTransferred
 from services.transfers.domain.transfer_student import TransferStudent
 from services.transfers.edges.access import TRANSFER
 from services.transfers.edges.office import Office, companions_of
-from services.transfers.edges.shapes import CheckAnswer, DiagnosisAnswer, NewTransfer, TransferAnswer, TransferTo
+from services.transfers.edges.shapes import CheckAnswer, NewTransfer, TransferAnswer, TransferTo
 from services.transfers.edges.store import Work
 
 
 def transfer_routes(office: Office) -> APIRouter:
     router = APIRouter(tags=["transfers"])
 
-    @router.post("/students/{student_id}/transfer/check")
+    @router.post("/students/{student_id}/transfer/check", responses={200: {"model": CheckAnswer}})
     def check_transfer(
         student_id: UUID,
         body: TransferTo,
         request: Annotated[CommandRequest, TRANSFER.command],
-    ) -> CheckAnswer:
-        """T18: the four diagnoses at once. Nothing is written, and nothing told of the mentor but these."""
+    ) -> Response:
+        """T18: the four diagnoses at once. Nothing changes, and nothing is told of the mentor but these."""
         to_mentor_id = office.mentor_id_of(body.mentor_email)
-        work = Work(office.store)
-        student = work.enrolled(student_id)
-        office.guard.check(TRANSFER, request.person, companions=companions_of(student))
-        replacement = _replacement(work, to_mentor_id)
-        if to_mentor_id == student.mentor_id:
-            raise transfer_student.same_mentor()
-        diagnoses = diagnose(student, replacement, returns=to_mentor_id in student.lenders)
-        return CheckAnswer(
-            student_id=student_id,
-            possible=all(diagnosis.passed for diagnosis in diagnoses),
-            diagnoses=[
-                DiagnosisAnswer.model_validate(
-                    {
-                        "code": diagnosis.code,
-                        "passed": diagnosis.passed,
-                        "message": diagnosis.fr if request.language == "fr" else diagnosis.en,
-                    }
-                )
-                for diagnosis in diagnoses
-            ],
-        )
+
+        def attempt() -> Decision:
+            work = Work(office.store)
+            student = work.enrolled(student_id)
+            office.guard.check(TRANSFER, request.person, companions=companions_of(student))
+            check_if_match(request, work.loaded_version(student_id))
+            replacement = _replacement(work, to_mentor_id)
+            if to_mentor_id == student.mentor_id:
+                raise transfer_student.same_mentor()
+            returns = to_mentor_id in student.lenders
+            diagnoses = diagnose(student, replacement, returns=returns)
+            obstacle = None if returns else transfer_student.why_away(replacement, request.context.now)
+            answer = CheckAnswer.of(student_id, diagnoses, obstacle, request.language)
+            return Decision((), answer.model_dump)
+
+        return office.commands.execute(request, attempt)
 
     @router.post("/students/{student_id}/transfer", status_code=201, responses={201: {"model": TransferAnswer}})
     def transfer(
@@ -80,7 +76,10 @@ def transfer_routes(office: Office) -> APIRouter:
                 absence_id=body.absence_id,
                 return_on=return_on,
             )
-            decided = transfer_student.decide(command, student, _replacement(work, to_mentor_id))
+            try:
+                decided = transfer_student.decide(command, student, _replacement(work, to_mentor_id))
+            except FailedDiagnoses as refused:
+                return office.refusal_kept(refused, request)
             work.decided_together(decided)
             [done] = [event for _, event in decided if isinstance(event, StudentTransferred)]
             version = work.version(student_id)
