@@ -105,6 +105,8 @@ def _complete(settings: Settings, stack: Stack | None, *, sandbox: bool) -> Sett
     """The settings with everything that `relais up` decides itself."""
     ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True)) | {"portal": settings.port}
     own: dict[str, object] = {f"{name}_url": f"http://{HOST}:{port}" for name, port in ports.items()}
+    if "portal_url" not in settings.model_fields_set:
+        own["portal_url"] = f"http://{HOST}:{settings.port}"
     if stack and stack.postgres:
         own["database_url"] = stack.database_url
     if stack and stack.kafka:

@@ -15,6 +15,7 @@ from services.chassis.relay import Relay
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.notifier.edges.api import create_router
+from services.notifier.edges.calendar_feed import feed_router, link_router
 from services.notifier.edges.rendering import Renderer
 from services.notifier.edges.sender import Sender
 from services.notifier.edges.smtp import SmtpAddress, SmtpServer
@@ -68,12 +69,16 @@ def build(settings: Settings) -> Service:
         auth=Authenticator.from_settings(settings),
         routers=[
             create_router(database, renderer, Commands(store)),
+            link_router(database, Commands(store)),
             parked_router(NAME, inbox.effects, store, database),
         ],
         ready=ready,
         clock=clock,
         before_metrics=parked_gauges(database),
     )
+    # Outside /api: calendar programs have no token, the link itself is the permission.
+    clock = clock_for(settings.sandbox_clock_file)
+    api.include_router(feed_router(database, clock, school_zone=settings.zone(), portal_url=settings.portal_url))
     return Service(
         name=NAME,
         api=api,

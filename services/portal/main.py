@@ -73,6 +73,7 @@ def build(settings: Settings) -> Service:
             key=session_key(settings),
             school_zone=settings.timezone,
             support_email=settings.support_email,
+            url=settings.portal_url,
             clock=clock_for(settings.sandbox_clock_file),
         ),
     )
@@ -85,6 +86,7 @@ def create_portal(
     key: bytes,
     school_zone: str,
     support_email: str,
+    url: str,
     clock: Clock | None = None,
 ) -> FastAPI:
     """The whole front: the proxy outermost, the pages behind it."""
@@ -100,6 +102,7 @@ def create_portal(
             clock=clock or SystemClock(),
             school_zone=school_zone,
             support_email=support_email,
+            url=url,
         ),
         ROUTERS,
     )

@@ -34,6 +34,7 @@ def client(tmp_path: Path) -> TestClient:
         key=KEY,
         school_zone="Europe/Paris",
         support_email="support@example.org",
+        url="http://testserver",
     )
     return TestClient(app, base_url="http://testserver", follow_redirects=False)
 

@@ -7,3 +7,4 @@ from services.chassis.access import ALL, HOLDS, IS, Rule
 # Somebody else's e-mail is 404: that it was written is theirs to know.
 READ: Final = Rule(mentor=HOLDS, student=IS, support=ALL)
 RESEND: Final = Rule(support=ALL)
+SUBSCRIBE: Final = Rule(mentor=HOLDS, student=IS)

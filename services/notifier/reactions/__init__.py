@@ -22,6 +22,7 @@ from services.notifier.reactions import (
     on_student_transferred,
 )
 from services.notifier.reactions.on_mentor_registered import on_mentor_registered
+from services.notifier.reactions.on_session_changed import on_session_changed
 from services.notifier.reactions.on_student_enrolled import on_student_enrolled
 from services.notifier.views import emails, people
 
@@ -61,7 +62,10 @@ def reactions(*, mail_domain: str, support_email: str, clock: Clock) -> Mapping[
         transfer_events.StudentTransferred.ce_type: (pair, *send(on_student_transferred.letters)),
         transfer_events.HelpRequested.ce_type: (know_support, *send(on_help_requested.letters)),
         transfer_events.AbsenceReminderDue.ce_type: (remind,),
-        session_events.SessionRescheduled.ce_type: send(on_session_rescheduled.letters),
-        session_events.SessionCancelled.ce_type: send(on_session_cancelled.letters),
-        session_events.SessionCorrected.ce_type: send(on_session_corrected.letters),
+        session_events.SessionScheduled.ce_type: (on_session_changed,),
+        session_events.SessionHeld.ce_type: (on_session_changed,),
+        session_events.SessionReassigned.ce_type: (on_session_changed,),
+        session_events.SessionRescheduled.ce_type: (on_session_changed, *send(on_session_rescheduled.letters)),
+        session_events.SessionCancelled.ce_type: (on_session_changed, *send(on_session_cancelled.letters)),
+        session_events.SessionCorrected.ce_type: (on_session_changed, *send(on_session_corrected.letters)),
     }

@@ -115,6 +115,9 @@ class Apis:
         response = await self._send("PUT", path, json=dict(body))
         return response.json() if response.content else {}
 
+    async def delete(self, path: str) -> None:
+        await self._send("DELETE", path)
+
     async def download(self, path: str) -> httpx.Response:
         """An answer as it is (CSV), to hand on."""
         return await self._send("GET", path)

@@ -19,6 +19,8 @@ OWNERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"/api/absences(?:/|$)", "transfers"),
         (r"/api/sessions(?:/|$)", "sessions"),
         (r"/api/emails(?:/|$)", "notifier"),
+        (r"/api/calendar-link(?:/|$)", "notifier"),
+        (r"/agenda/[^/]+\.ics$", "notifier"),
         (r"/api/audit(?:/|$)", "support"),
         *((rf"/api/parked/{service}(?:/|$)", service) for service in API_SERVICES),
         (r"/api/parked(?:/|$)", "support"),

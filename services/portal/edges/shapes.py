@@ -277,6 +277,11 @@ class Absence(AbsenceItem):
         return any(step.done for step in self.checklist if step.item == item)
 
 
+class CalendarLink(Shape):
+    path: str | None = None
+    created_at: datetime | None = None
+
+
 class Event(Shape):
     """An event of a session's history, or of the audit log. ``type``: relais.sessions.SessionCancelled.v1."""
 

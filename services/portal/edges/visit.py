@@ -37,6 +37,7 @@ class Portal:
     clock: Clock
     school_zone: str
     support_email: str
+    url: str
 
 
 class SignInNeeded(Exception):

@@ -1,11 +1,12 @@
-"""« Mon compte »: a mentor's capacity and profile; a student's mentor now and after, and preferences."""
+"""« Mon compte »: a mentor's capacity and profile, a student's course; for both, the calendar and the language."""
 
 from collections.abc import Mapping
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from services.portal.edges.api_client import Problem, path
+from services.portal.edges.api_client import Problem, or_problem, path
+from services.portal.edges.shapes import CalendarLink, Mentor, Student
 from services.portal.edges.visit import MentorVisit, NotForYou, SignedIn, Visit
 from services.portal.pages import people
 
@@ -14,11 +15,7 @@ router = APIRouter()
 
 @router.get("/mon-compte")
 async def account(visit: SignedIn, fait: str = "") -> Response:
-    match visit.person.role:
-        case "mentor":
-            return await _mentor_page(visit, {}, done=fait)
-        case _:
-            raise NotForYou
+    return await _page(visit, done=fait)
 
 
 @router.post("/mon-compte/capacite")
@@ -30,19 +27,45 @@ async def change_capacity(visit: MentorVisit) -> Response:
     try:
         await visit.apis.put(path("mentors", visit.own_id, "capacity"), body)
     except Problem as problem:
-        return await _mentor_page(visit, form, problem=problem)
+        return await _page(visit, form, problem=problem)
     return visit.redirect("/mon-compte?fait=capacite")
 
 
-async def _mentor_page(
-    visit: Visit, form: Mapping[str, str], *, problem: Problem | None = None, done: str = ""
+@router.post("/mon-compte/agenda")
+async def change_calendar(visit: SignedIn) -> Response:
+    """A new link, or none any more: either way the one before opens nothing."""
+    form = await visit.form()
+    try:
+        if form.get("lien") == "aucun":
+            await visit.apis.delete(path("calendar-link"))
+        else:
+            await visit.apis.post(path("calendar-link"), {}, idempotency_key=form.get("once", ""))
+    except Problem as problem:
+        return await _page(visit, problem=problem)
+    return visit.redirect(f"/mon-compte?fait={'revoque' if form.get('lien') == 'aucun' else 'agenda'}#agenda")
+
+
+async def _page(
+    visit: Visit, form: Mapping[str, str] | None = None, *, problem: Problem | None = None, done: str = ""
 ) -> Response:
-    me = await people.mentor(visit.apis, visit.own_id)
+    me: Mentor | Student
+    match visit.person.role:
+        case "mentor":
+            me = await people.mentor(visit.apis, visit.own_id)
+        case "student":
+            me = await people.student(visit.apis, visit.own_id)
+        case _:
+            raise NotForYou
+    link = await or_problem(visit.apis.get(path("calendar-link")))
+    found = CalendarLink() if isinstance(link, Problem) else CalendarLink.model_validate(link)
     return visit.page(
-        "account_mentor.html",
+        f"account_{visit.person.role}.html",
         status=problem.status if problem else 200,
         me=me,
-        form=form,
+        calendar=visit.portal.url.rstrip("/") + found.path if found.path else None,
+        calendar_since=found.created_at,
+        away=link if isinstance(link, Problem) else None,
+        form=form or {},
         problem=problem,
         done=done,
     )
