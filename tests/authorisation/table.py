@@ -148,6 +148,10 @@ NOTIFIER: Final = (
     Row("GET /api/emails", MENTORS | STUDENTS | SUPPORT),
     Row("GET /api/emails/{email_id}", HERS | SUPPORT, missing=frozenset({"chloe", "max"})),
     Row("POST /api/emails/{nobody_id}/resend", SUPPORT, 404, {}),
+    # Each one's own, and no other: it takes no id.
+    Row("GET /api/calendar-link", MENTORS | STUDENTS),
+    Row("POST /api/calendar-link", MENTORS | STUDENTS, 201, {}),
+    Row("DELETE /api/calendar-link", MENTORS | STUDENTS),
 )
 
 OPERATIONS: Final = (
