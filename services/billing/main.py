@@ -6,6 +6,7 @@ from relais_contracts.sessions import SessionCancelled, SessionCorrected, Sessio
 from relais_contracts.transfers import MentorRegistered, MentorUpdated, StudentEnrolled, StudentUpdated
 from services.billing.domain.events import EVENT_TYPES
 from services.billing.edges.api import lines_router, statements_router
+from services.billing.edges.months import months_router
 from services.billing.edges.publish import publish
 from services.billing.edges.tariff_file import read_tariff
 from services.billing.reactions.on_mentor_registered import on_mentor_registered
@@ -73,6 +74,7 @@ def build(settings: Settings) -> Service:
             connection.execute("SELECT 1")
         return {"database": "ok"}
 
+    clock = clock_for(settings.sandbox_clock_file)
     inbox = Inbox(
         consumer=NAME,
         topics=["relais.sessions", "relais.transfers"],
@@ -87,10 +89,11 @@ def build(settings: Settings) -> Service:
         routers=[
             statements_router(database, store, Commands(store), statements, Guard(Accounts(database))),
             lines_router(database, statements),
+            months_router(database, Commands(store), statements, clock),
             parked_router(NAME, inbox.effects, store, database),
         ],
         ready=ready,
-        clock=clock_for(settings.sandbox_clock_file),
+        clock=clock,
         before_metrics=parked_gauges(database),
     )
     return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], close=database.close)

@@ -15,6 +15,7 @@ HERS: Final = frozenset({"alice", "bruno", "zoe"})
 STAFF: Final = frozenset({"support", "billing", "training", "directory"})
 EVERYBODY: Final = MENTORS | STUDENTS | STAFF
 SUPPORT: Final = frozenset({"support"})
+BILLING_TEAM: Final = frozenset({"support", "billing"})
 ACCOUNTS: Final = frozenset({"support", "directory"})
 
 
@@ -65,6 +66,12 @@ SESSIONS: Final = (
     ),
     Row("POST /api/sessions/{session_id}/completion", SUPPORT | {"bruno"}, 422, {}),
     Row("POST /api/sessions/{session_id}/correction", SUPPORT, 422, {"status": "held", "why": "Erreur."}),
+    Row("GET /api/sessions/{session_id}/correction-choices", SUPPORT),
+    Row(
+        "GET /api/sessions/to-document",
+        BILLING_TEAM,
+        query={"from": "{in_the_past}", "to": "{in_9_days}"},
+    ),
     # A session that was held before the transfer stays its mentor's, and the student's new one reads it.
     Row("GET /api/sessions/{past_session_id}", HERS | STAFF),
     Row("POST /api/sessions/{past_session_id}/completion", SUPPORT | {"alice"}, 200, {}),
@@ -128,7 +135,18 @@ BILLING: Final = (
     Row("GET /api/mentors/{bruno_id}/statements", frozenset({"bruno", "support", "billing"})),
     Row("GET /api/mentors/{bruno_id}/statements/{month}", frozenset({"bruno", "support", "billing"})),
     Row("GET /api/mentors/{bruno_id}/statements/{month}.csv", frozenset({"bruno", "support", "billing"})),
+    Row("GET /api/mentors/{bruno_id}/statements/{month}.pdf", frozenset({"bruno", "support", "billing"})),
     Row("POST /api/mentors/{bruno_id}/statements/{next_month}/close", frozenset({"billing"}), 422, {}),
+    Row("GET /api/statements", BILLING_TEAM, query={"month": "{month}"}),
+    Row("GET /api/statements/{month}.csv", BILLING_TEAM),
+    Row("GET /api/statements/{month}.xlsx", BILLING_TEAM),
+    Row("GET /api/statements/{month}.pdf", BILLING_TEAM),
+    Row(
+        "POST /api/statements/{next_month}/close",
+        frozenset({"billing"}),
+        422,
+        {"statements": [{"mentor_id": "{nobody_id}", "lines": 0, "total_cents": 0}]},
+    ),
     Row("GET /api/statement-lines", frozenset({"support", "billing"}), query={"event_id": "{nobody_id}"}),
 )
 
@@ -159,6 +177,8 @@ OPERATIONS: Final = (
     Row("GET /api/audit/heads", SUPPORT),
     Row("GET /api/audit/export", SUPPORT),
     Row("GET /api/audit/events/{nobody_id}/consequences", SUPPORT, 404),
+    Row("GET /api/audit/span", SUPPORT, query={"subject": "{nobody_id}"}),
+    Row("GET /api/audit/events/{nobody_id}", SUPPORT, 404),
     Row("GET /api/audit/effects", SUPPORT, query={"event_id": "{nobody_id}"}),
     Row("GET /api/parked", SUPPORT),
     *(

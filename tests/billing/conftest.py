@@ -19,6 +19,7 @@ from deploy.local import Stack
 from relais_contracts import CloudEvent, Contract
 from services.billing.domain.events import EVENT_TYPES
 from services.billing.edges.api import lines_router, statements_router
+from services.billing.edges.months import months_router
 from services.billing.main import reactions
 from services.billing.views.statements import Statements
 from services.chassis.access import Guard
@@ -61,6 +62,7 @@ class Billing:
         routers = [
             statements_router(self.database, self.store, Commands(self.store), self.statements, guard),
             lines_router(self.database, self.statements),
+            months_router(self.database, Commands(self.store), self.statements, self.clock),
         ]
         api = create_api(
             "billing",
@@ -104,6 +106,12 @@ class Billing:
     def close(self, mentor_id: UUID, month: str, role: str = "billing", **headers: str) -> Response:
         path = f"/api/mentors/{mentor_id}/statements/{month}/close"
         answer: Response = self.client.post(path, headers={**self._headers(role, "bea@relais.example"), **headers})
+        return answer
+
+    def post(self, path: str, body: object, role: str = "billing", **headers: str) -> Response:
+        answer: Response = self.client.post(
+            f"/api{path}", json=body, headers={**self._headers(role, "bea@relais.example"), **headers}
+        )
         return answer
 
     def statement(self, mentor_id: UUID, month: str, **parameters: Any) -> dict[str, Any]:

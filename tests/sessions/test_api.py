@@ -145,13 +145,33 @@ def test_the_four_reasons_with_their_windows_in_both_languages(service: Running,
 @pytest.mark.rule("S1", "S7", "S8")
 def test_what_a_correction_would_do_is_shown_to_support_alone(service: Running, planned: dict[str, Any]) -> None:
     address = f"/sessions/{planned['session_id']}/correction-choices"
-    with service.client("support", "sam@example.org", language="en") as support, service.client() as mentor:
+    mentors = service.mentors_client(planned["mentor_id"])
+    with service.client(language="en") as support, mentors as mentor:
         assert mentor.get(address).status_code == 403
         choices = support.get(address).json()["items"]
     held, planned_again, early, *_ = choices
     assert (held["available"], held["why_unavailable"] is None, held["label"]) == (False, False, "The session was held")
     assert (planned_again["stands"], planned_again["effects"]["attendance"]) == (True, "planned")
     assert early["effects"]["attendance_text"] == "Student's file: excused absence."
+
+
+def test_sessions_that_nobody_has_documented_are_counted_by_mentor_once_they_have_begun(service: Running) -> None:
+    session = planned_anew(service)
+    start = datetime.fromisoformat(session["starts_at"])
+    asked = {"from": start.isoformat(), "to": (start + timedelta(seconds=1)).isoformat()}
+    mentors = service.mentors_client(session["mentor_id"])
+    with service.client("billing", "bea@example.org") as billing, mentors as mentor:
+        assert mentor.get("/sessions/to-document", params=asked).status_code == 403
+
+        def waiting() -> list[dict[str, Any]]:
+            items: list[dict[str, Any]] = billing.get("/sessions/to-document", params=asked).json()["items"]
+            return [item for item in items if item["mentor_id"] == session["mentor_id"]]
+
+        assert waiting() == []
+        service.clock.set(start + timedelta(seconds=1))
+        assert eventually(waiting) == [
+            {"mentor_id": session["mentor_id"], "sessions": 1, "oldest_starts_at": session["starts_at"]}
+        ]
 
 
 @pytest.mark.rule("S4", "S5")

@@ -65,7 +65,7 @@ NOTES: Final = (
 
 def statement_as_csv(row: StatementRow, names: Mapping[UUID, str], zone: ZoneInfo) -> Response:
     """One row a line. ``names`` are those of the students, as far as they are known."""
-    rows = [_csv_row(row, line, names, zone) for line in row.lines]
+    rows = [csv_row(row, line, names, zone) for line in row.lines]
     return csv_response(f"appel-a-facturation-{row.month}.csv", CSV_HEADER, rows)
 
 
@@ -74,7 +74,7 @@ def statement_as_pdf(row: StatementRow, names: Mapping[UUID, str], zone: ZoneInf
     return pdf_response(f"appel-a-facturation-{row.month}.pdf", _sheet(row, names, zone))
 
 
-def _csv_row(row: StatementRow, line: Mapping[str, Any], names: Mapping[UUID, str], zone: ZoneInfo) -> list[Cell]:
+def csv_row(row: StatementRow, line: Mapping[str, Any], names: Mapping[UUID, str], zone: ZoneInfo) -> list[Cell]:
     local = line["starts_at"].astimezone(zone)
     return [
         str(row.month),
@@ -106,11 +106,11 @@ def _sheet(row: StatementRow, names: Mapping[UUID, str], zone: ZoneInfo) -> Shee
             ("Mentor", names.get(row.mentor_id, "nom inconnu")),
             ("Numéro", str(row.mentor_id)),
             ("Statut", status),
-            ("Total", _money(row.total_cents, row.currency)),
+            ("Total", money(row.total_cents, row.currency)),
         ],
         columns=PDF_COLUMNS,
         rows=[_pdf_row(row, line, names, zone) for line in row.lines],
-        total=["Total", *[""] * (len(PDF_COLUMNS) - 2), _money(row.total_cents, row.currency)],
+        total=["Total", *[""] * (len(PDF_COLUMNS) - 2), money(row.total_cents, row.currency)],
         notes=[note.format(zone=zone.key) for note in NOTES],
         empty="Aucune session pour ce mois.",
         page="Page {number} sur {count}",
@@ -128,9 +128,9 @@ def _pdf_row(row: StatementRow, line: Mapping[str, Any], names: Mapping[UUID, st
         line["path"] or "",
         LABELS[line["outcome"]],
         line["rate_version"],
-        _money(line["rate_cents"], row.currency),
+        money(line["rate_cents"], row.currency),
         f"{line['share_percent']} %",
-        _money(line["amount_cents"], row.currency),
+        money(line["amount_cents"], row.currency),
     ]
 
 
@@ -139,5 +139,5 @@ def _units(cents: int) -> Decimal:
     return Decimal(cents).scaleb(-2)
 
 
-def _money(cents: int, currency: str) -> str:
+def money(cents: int, currency: str) -> str:
     return str(format_currency(_units(cents), currency, locale=LOCALE))

@@ -3,7 +3,7 @@
 Updated by what sessions publish (``record``) and by closing (``close``); read as it stands, or as it stood ``as_of``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -97,6 +97,8 @@ STANDING_LINE_IDS: Final = """
 SELECT line_id FROM statement_lines WHERE mentor_id = %s AND month = %s AND superseded_at IS NULL
 """
 
+CLOSED_AMONG: Final = "SELECT mentor_id FROM closed_statements WHERE month = %s AND mentor_id = ANY(%s)"
+
 ADD_CLOSED: Final = """
 INSERT INTO closed_statements (mentor_id, month, currency, total_cents, closed_at, closed_by)
 VALUES (%s, %s, %s, %s, %s, %s)
@@ -186,6 +188,11 @@ class Statements:
             ADD_CLOSED,
             (closed.mentor_id, closed.month, closed.currency, closed.total_cents, closed.closed_at, closed_by),
         )
+
+    def closed_among(self, connection: Connection[DictRow], month: Month, mentor_ids: Collection[UUID]) -> set[UUID]:
+        """Those of the mentors whose statement of the month is closed."""
+        rows = connection.execute(CLOSED_AMONG, (str(month), list(mentor_ids))).fetchall()
+        return {row["mentor_id"] for row in rows}
 
     def one(
         self, connection: Connection[DictRow], mentor_id: UUID, month: Month, *, as_of: datetime | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TIMEOUT_S: Final = 8.0
+DOWNLOAD_TIMEOUT_S: Final = 120.0
 CONNECT_TIMEOUT_S: Final = 1.0
 CATCH_UP_S: Final = 1.0
 CATCH_UP_STEP_S: Final = 0.05
@@ -118,6 +119,30 @@ class Apis:
     async def delete(self, path: str) -> None:
         await self._send("DELETE", path)
 
+    async def stream(self, path: str, **params: object) -> AsyncIterator[bytes]:
+        """An answer of any size, handed on as it comes. Raises Problem before its first part."""
+        service = owner_of(path)
+        base_url = self._upstreams.base_url(service) if service else None
+        if base_url is None:
+            raise Problem(503, "service_unavailable", AWAY[self._language])
+        request = self._client.build_request(
+            "GET",
+            base_url + path,
+            headers=self._headers,
+            params={k: _asked(v) for k, v in params.items() if v not in (None, "")},
+            timeout=httpx.Timeout(DOWNLOAD_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            log.warning("service away", extra={"owner": service, "path": path, "error": repr(error)})
+            raise Problem(503, "service_unavailable", AWAY[self._language]) from error
+        if not response.is_success:
+            await response.aread()
+            await response.aclose()
+            raise _problem(response, self._language)
+        return _parts(response)
+
     async def download(self, path: str) -> httpx.Response:
         """An answer as it is (CSV), to hand on."""
         return await self._send("GET", path)
@@ -147,6 +172,14 @@ async def or_problem(asked: Awaitable[T]) -> T | Problem:
         return await asked
     except Problem as problem:
         return problem
+
+
+async def _parts(response: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for part in response.aiter_bytes():
+            yield part
+    finally:
+        await response.aclose()
 
 
 def _asked(value: object) -> str | list[str]:

@@ -11,6 +11,7 @@ OWNERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     for pattern, service in (
         (r"/api/mentors/[^/]+/statements(?:/|$)", "billing"),
         (r"/api/statement-lines(?:/|$)", "billing"),
+        (r"/api/statements(?:/|$)", "billing"),
         (r"/api/students/[^/]+/attendance(?:[./]|$)", "attendance"),
         (r"/api/attendance-entries(?:/|$)", "attendance"),
         (r"/api/continuity(?:[./]|$)", "attendance"),

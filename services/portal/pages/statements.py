@@ -1,7 +1,7 @@
-"""« Appel à facturation »: a mentor's month, each line explained; and the billing team's months, which it closes."""
+"""« Appel à facturation »: a mentor's month, each line explained; the billing team closes it once it has seen it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,8 +9,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.portal.edges.api_client import Problem, or_problem, path
-from services.portal.edges.language import sort_key
-from services.portal.edges.shapes import Line, Mentor, Statement
+from services.portal.edges.shapes import Line, Statement
 from services.portal.edges.visit import BillingVisit, MentorVisit, NotForYou, StaffVisit, Visit
 from services.portal.pages import calendar, people
 from services.portal.pages.students import download
@@ -37,12 +36,6 @@ class Share:
     width: int
 
 
-@dataclass(frozen=True, slots=True)
-class MonthOfMentor:
-    mentor: Mentor
-    statement: Statement | None
-
-
 @router.get("/appel-a-facturation")
 async def my_statement(visit: MentorVisit) -> Response:
     return visit.redirect(f"/appel-a-facturation/{calendar.this_month(visit.now, visit.portal.school_zone)}")
@@ -60,39 +53,6 @@ async def my_month_csv(visit: MentorVisit, month: str) -> Response:
     return await download(visit, address, f"appel-a-facturation-{month}.csv")
 
 
-@router.get("/facturation")
-async def months(visit: BillingVisit, mois: str = "") -> Response:
-    """Every mentor's statement of one month."""
-    current = calendar.this_month(visit.now, visit.portal.school_zone)
-    month = mois if calendar.is_month(mois) else current
-    mentors = [Mentor.model_validate(item) for item in await visit.apis.all_items(path("mentors"))]
-    found = await asyncio.gather(
-        *(
-            or_problem(visit.apis.get_or_none(path("mentors", mentor.mentor_id, "statements", month)))
-            for mentor in mentors
-        )
-    )
-    away = next((part for part in found if isinstance(part, Problem)), None)
-    rows = [
-        MonthOfMentor(mentor, Statement.model_validate(item) if item and not isinstance(item, Problem) else None)
-        for mentor, item in zip(mentors, found, strict=True)
-    ]
-    rows.sort(key=lambda row: sort_key(row.mentor.name))
-    statements = [row.statement for row in rows if row.statement]
-    return visit.page(
-        "billing.html",
-        month=month,
-        before=calendar.month_before(month),
-        after=calendar.month_after(month),
-        current=current,
-        rows=rows,
-        total_cents=sum(statement.total_cents for statement in statements),
-        shares=_shares([line for statement in statements for line in statement.lines]),
-        currency=next((statement.currency for statement in statements), "EUR"),
-        away=away,
-    )
-
-
 @router.get("/facturation/{mentor_id}/{month}")
 async def mentor_month(visit: StaffVisit, mentor_id: str, month: str, fait: str = "") -> Response:
     if visit.person.role == "mentor":
@@ -108,18 +68,69 @@ async def mentor_month_csv(visit: BillingVisit, mentor_id: str, month: str) -> R
     )
 
 
+@router.get("/facturation/{mentor_id}/{month}/pdf")
+async def mentor_month_pdf(visit: BillingVisit, mentor_id: str, month: str) -> Response:
+    _check(month)
+    return await download(
+        visit, path("mentors", mentor_id, "statements", f"{month}.pdf"), f"appel-a-facturation-{mentor_id}-{month}.pdf"
+    )
+
+
+@router.get("/facturation/{mentor_id}/{month}/cloture")
+async def close_page(visit: BillingVisit, mentor_id: str, month: str) -> Response:
+    """What closing does, and what is still missing, before it is done."""
+    return await _close_page(visit, mentor_id, month)
+
+
 @router.post("/facturation/{mentor_id}/{month}/cloture")
 async def close(visit: BillingVisit, mentor_id: str, month: str) -> Response:
     form = await visit.form()
     _check(month)
-    base = f"/facturation/{mentor_id}"
+    seen = {"mentor_id": mentor_id, "lines": _whole(form.get("lines")), "total_cents": _whole(form.get("total_cents"))}
     try:
         await visit.apis.post(
-            path("mentors", mentor_id, "statements", month, "close"), {}, idempotency_key=form.get("once", "")
+            path("statements", month, "close"), {"statements": [seen]}, idempotency_key=form.get("once", "")
         )
     except Problem as problem:
-        return await _statement_page(visit, mentor_id, month, base=base, problem=problem)
-    return visit.redirect(f"{base}/{month}?fait=cloture")
+        return await _close_page(visit, mentor_id, month, problem)
+    return visit.redirect(f"/facturation/{mentor_id}/{month}?fait=cloture")
+
+
+async def _close_page(visit: Visit, mentor_id: str, month: str, problem: Problem | None = None) -> Response:
+    _check(month)
+    mentor, item, waiting = await asyncio.gather(
+        people.mentor(visit.apis, mentor_id),
+        visit.apis.get_or_none(path("mentors", mentor_id, "statements", month)),
+        or_problem(to_document(visit, month)),
+    )
+    statement = Statement.model_validate(item) if item else Statement(mentor_id=mentor_id, month=month)
+    return visit.page(
+        "statement_close.html",
+        status=problem.status if problem else 200,
+        mentor=mentor,
+        statement=statement,
+        month=month,
+        waiting=0 if isinstance(waiting, Problem) else waiting.get(mentor_id, 0),
+        over=month < calendar.this_month(visit.now, visit.portal.school_zone),
+        away=waiting if isinstance(waiting, Problem) else None,
+        problem=problem,
+    )
+
+
+async def to_document(visit: Visit, month: str) -> dict[str, int]:
+    """Mentor → sessions of the month that have begun and that nobody has documented."""
+    span = calendar.month_span(month, visit.portal.school_zone)
+    found = await visit.apis.get(
+        path("sessions", "to-document"), **{"from": span.start.isoformat(), "to": span.end.isoformat()}
+    )
+    return {item["mentor_id"]: item["sessions"] for item in found["items"]}
+
+
+def _whole(written: str | None) -> int | None:
+    try:
+        return int(written or "")
+    except ValueError:
+        return None
 
 
 def _check(month: str) -> None:
@@ -162,14 +173,23 @@ async def _shown(visit: Visit, lines: Sequence[Line]) -> list[ShownLine]:
 
 
 def _shares(lines: Sequence[Line]) -> list[Share]:
-    total = sum(abs(line.amount_cents) for line in lines)
+    sums: dict[str, tuple[int, int]] = {}
+    for line in lines:
+        count, amount_cents = sums.get(line.outcome, (0, 0))
+        sums[line.outcome] = count + 1, amount_cents + line.amount_cents
+    return shares_of(sums)
+
+
+def shares_of(sums: Mapping[str, tuple[int, int]]) -> list[Share]:
+    """Outcome → (lines, amount), as parts of a bar."""
+    total = sum(abs(amount_cents) for _, amount_cents in sums.values())
     shares: list[Share] = []
     x = 0
     for outcome in OUTCOMES:
-        of_outcome = [line for line in lines if line.outcome == outcome]
-        if not of_outcome:
+        if outcome not in sums:
             continue
-        width = round(1000 * sum(abs(line.amount_cents) for line in of_outcome) / total) if total else 0
-        shares.append(Share(outcome, len(of_outcome), sum(line.amount_cents for line in of_outcome), x, width))
+        count, amount_cents = sums[outcome]
+        width = round(1000 * abs(amount_cents) / total) if total else 0
+        shares.append(Share(outcome, count, amount_cents, x, width))
         x += width
     return shares

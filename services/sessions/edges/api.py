@@ -26,7 +26,7 @@ from services.sessions.domain.complete_session import CompleteSession
 from services.sessions.domain.correction_choices import choices_for
 from services.sessions.domain.events import Status
 from services.sessions.domain.reschedule_session import RescheduleSession
-from services.sessions.edges.access import CHANGE, CORRECT, IMPORT, PLAN, READ
+from services.sessions.edges.access import CHANGE, CORRECT, IMPORT, PLAN, READ, READ_TO_DOCUMENT
 from services.sessions.edges.bodies import (
     Cancellation,
     ChoiceView,
@@ -39,6 +39,7 @@ from services.sessions.edges.bodies import (
     RecordedEvent,
     Reschedule,
     SessionView,
+    ToDocument,
     When,
     choice_view,
     reason_view,
@@ -114,6 +115,16 @@ def create_router(
             if more
             else None,
         )
+
+    @router.get("/to-document")
+    def sessions_to_document(
+        _: Annotated[Principal, READ_TO_DOCUMENT.person],
+        from_: Annotated[When, Query(alias="from", description="Earliest start, included.")],
+        to: Annotated[When, Query(description="Latest start, not included; what has not begun is left out.")],
+    ) -> Page[ToDocument]:
+        """Mentors with sessions that have begun and of which nobody has said what became: how many, and since when."""
+        rows = sessions.to_document(from_, min(to, clock.now()))
+        return Page(items=[ToDocument.model_validate(row) for row in rows])
 
     @router.get("/{session_id}", response_model=SessionView)
     @patient

@@ -147,6 +147,14 @@ class SessionView(BaseModel):
     version: int
 
 
+class ToDocument(BaseModel):
+    """A mentor's sessions that have begun and wait to be documented."""
+
+    mentor_id: UUID
+    sessions: int
+    oldest_starts_at: Instant
+
+
 class RecordedEvent(BaseModel):
     """One event of a session, as published, with what was recorded beside it."""
 

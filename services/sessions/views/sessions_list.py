@@ -74,6 +74,15 @@ ORDER BY starts_at, session_id LIMIT %(limit)s
 """
 
 
+TO_DOCUMENT = """
+SELECT mentor_id, count(*) AS sessions, min(starts_at) AS oldest_starts_at FROM sessions_list
+WHERE valid_to IS NULL AND status = 'scheduled' AND starts_at >= %s AND starts_at < %s
+GROUP BY mentor_id ORDER BY min(starts_at), mentor_id LIMIT %s
+"""
+
+MENTORS_AT_MOST = 5_000
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """``from_`` is included, ``to`` is not; None lets everything pass. ``after`` is where the page before ended.
@@ -118,6 +127,11 @@ class SessionsList:
                 },
                 prepare=False,  # So that it is planned for the filters that are given.
             ).fetchall()
+
+    def to_document(self, from_: datetime, to: datetime) -> list[DictRow]:
+        """By mentor, the sessions that began in this time and are documented in no way, the longest wait first."""
+        with self._database.connection() as connection:
+            return connection.execute(TO_DOCUMENT, (from_, to, MENTORS_AT_MOST), prepare=False).fetchall()
 
 
 def show(connection: Connection[DictRow], event: CloudEvent) -> None:
