@@ -273,22 +273,47 @@ class LocalIssuer:
         self._directory = directory
         self._key = self._open_key()
 
-    def mint(self, role: str, email: str, name: str | None = None, ttl_s: int = 3_600) -> str:
-        """An access token for ``role`` (one of ROLES) and ``email``, valid for ``ttl_s`` seconds."""
+    def mint(
+        self,
+        role: str,
+        email: str,
+        name: str | None = None,
+        ttl_s: int = 3_600,
+        *,
+        audience: str = AUDIENCE,
+        nonce: str | None = None,
+    ) -> str:
+        """A token for ``role`` (one of ROLES) and ``email``, valid for ``ttl_s`` seconds: an access token, unless it
+        is for another ``audience`` than ours."""
         if role not in ROLES:
             raise ValueError(f"there is no role {role!r}; roles are {', '.join(ROLES)}")
         now = int(time.time())
         claims = {
             "iss": LOCAL_ISSUER,
-            "aud": AUDIENCE,
+            "aud": audience,
             "sub": email.lower(),
             "email": email.lower(),
             "name": name or email,
             "role": role,
             "iat": now,
             "exp": now + ttl_s,
+            **({"nonce": nonce} if nonce is not None else {}),
         }
         return jwt.encode({"alg": "ES256", "kid": self._key.kid}, claims, self._key, algorithms=["ES256"])
+
+    def claims_of(self, token: str, *, audience: str) -> Mapping[str, Any] | None:
+        """What a token of this issuer says, where it is valid for ``audience``."""
+        wanted = JWTClaimsRegistry(
+            iss={"essential": True, "value": LOCAL_ISSUER},
+            aud={"essential": True, "value": audience},
+            exp={"essential": True},
+        )
+        try:
+            claims = jwt.decode(token, self._key, algorithms=["ES256"]).claims
+            wanted.validate(claims)
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+            return None
+        return claims
 
     def jwks(self) -> dict[str, Any]:
         """The public keys, as ``/jwks`` publishes them."""

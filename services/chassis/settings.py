@@ -71,6 +71,12 @@ class Settings(BaseSettings):
         "a local issuer's folder. Not given: the local issuer in RELAIS_DATA_DIR.",
     )
     oidc_audience: str = Field(default="relais", description="Audience that an access token must name.")
+    oidc_client_id: str = Field(
+        default="relais-portal", description="How the OpenID Connect provider knows the portal.", max_length=255
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="The portal's secret at the provider. Not given: a public client, with PKCE alone."
+    )
     tariff_file: Path | None = Field(
         default=None,
         description="Tariffs (TOML, with dates of validity). Not given: the example figures that come with Relais.",

@@ -1,15 +1,22 @@
 """Builds the portal: the only place that does."""
 
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
 from fastapi import FastAPI
 
-from services.chassis.auth import LocalIssuer
+from services.chassis.auth import LOCAL_ISSUER, Authenticator, LocalIssuer
 from services.chassis.clock import Clock, SystemClock, clock_for
 from services.chassis.service import Service
 from services.chassis.settings import Settings
-from services.portal.edges import docs, issuer, sign_in
+from services.portal.edges import docs
+from services.portal.edges import issuer as local_issuer
+from services.portal.edges import sign_in as signing_in
 from services.portal.edges.api_client import api_client
 from services.portal.edges.app import create_pages
 from services.portal.edges.language import CODES, Language
+from services.portal.edges.oidc import Client, Provider
 from services.portal.edges.proxy import Front
 from services.portal.edges.rendering import Renderer
 from services.portal.edges.routes import API_SERVICES, Upstreams
@@ -38,8 +45,7 @@ from services.portal.pages import (
 
 ROUTERS = (
     home.router,
-    sign_in.router,
-    issuer.router,
+    signing_in.router,
     docs.router,
     planning.router,
     session_commands.router,
@@ -60,6 +66,23 @@ ROUTERS = (
 )
 
 
+WELL_KNOWN: Final = "/.well-known/openid-configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How people sign in: at the provider ``issuer``, whose document stands at ``discovery_url``; None: nowhere."""
+
+    client: Client
+    issuer: str
+    discovery_url: str | None
+
+    def provider(self, http: httpx.AsyncClient) -> Provider | None:
+        if self.discovery_url is None:
+            return None
+        return Provider(http, self.client, issuer=self.issuer, discovery_url=self.discovery_url)
+
+
 def build(settings: Settings) -> Service:
     """The portal with the services that the settings name, and the local issuer where its key is in the data folder."""
     return Service(
@@ -72,10 +95,11 @@ def build(settings: Settings) -> Service:
                 }
             ),
             issuer=_local_issuer(settings),
+            sign_in=_sign_in(settings),
+            authenticator=Authenticator.from_settings(settings),
             key=session_key(settings),
             school_zone=settings.timezone,
             support_email=settings.support_email,
-            url=settings.portal_url,
             clock=clock_for(settings.sandbox_clock_file),
         ),
     )
@@ -85,31 +109,49 @@ def create_portal(
     *,
     upstreams: Upstreams,
     issuer: LocalIssuer | None,
+    sign_in: SignIn,
+    authenticator: Authenticator,
     key: bytes,
     school_zone: str,
     support_email: str,
-    url: str,
     clock: Clock | None = None,
 ) -> FastAPI:
     """The whole front: the proxy outermost, the pages behind it."""
     languages = {code: Language(code, school_zone) for code in CODES}
+    client = api_client()
     app = create_pages(
         Portal(
-            client=api_client(),
+            client=client,
             upstreams=upstreams,
-            cookies=SessionCookies(key),
+            cookies=SessionCookies(key, secure=sign_in.client.portal_url.startswith("https://")),
             languages=languages,
             renderer=Renderer(languages),
             issuer=issuer,
+            provider=sign_in.provider(client),
+            oidc=sign_in.client,
+            authenticator=authenticator,
             clock=clock or SystemClock(),
             school_zone=school_zone,
             support_email=support_email,
-            url=url,
         ),
-        ROUTERS,
+        (*ROUTERS, local_issuer.issuer_router()),
     )
     app.add_middleware(Front, upstreams=upstreams)
     return app
+
+
+def _sign_in(settings: Settings) -> SignIn:
+    """The school's provider; else the local one, which this very portal is, where it has one."""
+    secret = settings.oidc_client_secret
+    client = Client(
+        settings.oidc_client_id, secret.get_secret_value() if secret else None, settings.portal_url.rstrip("/")
+    )
+    issuer = settings.oidc_issuer
+    if issuer is not None and not issuer.startswith("file:"):
+        return SignIn(client, issuer, issuer.rstrip("/") + WELL_KNOWN)
+    if _local_issuer(settings) is not None:
+        return SignIn(client, LOCAL_ISSUER, f"http://127.0.0.1:{settings.port}/issuer{WELL_KNOWN}")
+    return SignIn(client, LOCAL_ISSUER, None)
 
 
 def _local_issuer(settings: Settings) -> LocalIssuer | None:

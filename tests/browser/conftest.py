@@ -107,7 +107,7 @@ class Visitor:
             self.page.get_by_role("searchbox").fill(name)
             self.page.get_by_role("searchbox").press("Enter")
         self.page.locator("button.card", has_text=name).click()
-        self.page.wait_for_url(lambda url: "/connexion" not in url)
+        self.page.wait_for_url(lambda url: "/connexion" not in url and "/issuer/" not in url)
 
     def speak(self, language: Code) -> None:
         self.context.add_cookies([{"name": "relais_language", "value": language, "url": self._url}])

@@ -100,13 +100,13 @@ def test_each_field_and_choice_has_a_name(cast: Cast, visitors: Visitors) -> Non
 def test_a_signed_out_person_is_asked_who_they_are_and_comes_back(cast: Cast, visitors: Visitors) -> None:
     page = visitors().page
     page.goto("/etudiants")
-    assert page.url.endswith("/connexion?suite=/etudiants")
+    assert "/issuer/authorize?" in page.url
     page.locator("button.card", has_text=cast.mentor["name"]).click()
     page.wait_for_url("**/etudiants")
     page.get_by_role("button", name="Se déconnecter").click()
-    page.wait_for_url("**/connexion")
+    page.wait_for_url("**/issuer/authorize?*")
     page.goto("/sessions")
-    assert "/connexion" in page.url
+    assert "/issuer/authorize?" in page.url
 
 
 def _open(visitor: Visitor, path: str) -> None:

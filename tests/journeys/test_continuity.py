@@ -126,9 +126,10 @@ def test_the_page_and_its_file_show_the_same_board(school: School) -> None:
     student = school.student(school.mentor(), name="Zoé Sans-Session")
     turns(school, student, "at_risk")
     with httpx.Client(base_url=school.relais.url, follow_redirects=True, timeout=30) as browser:
-        csrf = re.search(r'name="csrf" value="([^"]+)"', browser.get("/connexion").text)
+        choose = browser.get("/connexion")
+        csrf = re.search(r'name="csrf" value="([^"]+)"', choose.text)
         assert csrf is not None
-        browser.post("/connexion", data={"csrf": csrf[1], "person": "training:", "suite": "/continuite"})
+        browser.post(choose.url, data={"csrf": csrf[1], "person": "training:"})
         page = browser.get("/continuite", params={"semaine": WEEK, "etat": "at_risk"})
         assert page.status_code == 200, page.text
         assert "Zoé Sans-Session" in page.text

@@ -13,28 +13,35 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from services.chassis.auth import LocalIssuer
+from services.chassis.auth import LOCAL_ISSUER, LocalIssuer
 from services.chassis.settings import Settings
+from services.portal.edges.oidc import Client
 from services.portal.edges.routes import API_SERVICES, Upstreams
 from services.portal.edges.session_cookie import Person, Session, SessionCookies
 from services.portal.edges.settings import session_key
-from services.portal.edges.sign_in import _inside
-from services.portal.main import create_portal
+from services.portal.edges.sign_in import inside
+from services.portal.main import SignIn, create_portal
 
 KEY = b"k" * 32
+CHOOSE = (
+    "/issuer/authorize?response_type=code&client_id=relais-portal&state=s&nonce=n&code_challenge=c"
+    "&code_challenge_method=S256&redirect_uri=http%3A%2F%2Ftestserver%2Fconnexion%2Fretour"
+)
 PERSON = Person(role="mentor", email="a@example.org", name="Alice", person_id="1", token="t")
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> TestClient:
     """The portal where every service is away."""
+    issuer = LocalIssuer(tmp_path / "issuer")
     app = create_portal(
         upstreams=Upstreams(dict.fromkeys(API_SERVICES, "http://127.0.0.1:9")),
-        issuer=LocalIssuer(tmp_path / "issuer"),
+        issuer=issuer,
+        sign_in=SignIn(Client("relais-portal", None, "http://testserver"), LOCAL_ISSUER, "http://127.0.0.1:9/issuer"),
+        authenticator=issuer.authenticator(),
         key=KEY,
         school_zone="Europe/Paris",
         support_email="support@example.org",
-        url="http://testserver",
     )
     return TestClient(app, base_url="http://testserver", follow_redirects=False)
 
@@ -89,9 +96,9 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites_and_secure_over_h
 
 
 def test_each_form_needs_the_token_of_its_own_session(client: TestClient) -> None:
-    page = client.get("/connexion")
+    page = client.get(CHOOSE)
     good = csrf_of(page)
-    for path in ("/connexion", "/deconnexion", "/langue"):
+    for path in (CHOOSE, "/deconnexion", "/langue"):
         for wrong in ({}, {"csrf": ""}, {"csrf": "x" * len(good)}):
             assert client.post(path, data=wrong).status_code == 403
     assert client.post("/langue", data={"csrf": good, "langue": "en"}).status_code == 303
@@ -102,7 +109,7 @@ def test_each_form_needs_the_token_of_its_own_session(client: TestClient) -> Non
 
 
 def test_pages_allow_no_inline_code_and_no_other_host(client: TestClient) -> None:
-    for path in ("/connexion", "/nothing", "/docs"):
+    for path in (CHOOSE, "/connexion", "/deconnecte", "/nothing", "/docs"):
         page = client.get(path)
         policy = page.headers["content-security-policy"]
         assert "unsafe" not in policy
@@ -147,7 +154,7 @@ def test_where_services_are_away_pages_say_so(client: TestClient) -> None:
     page = client.get("/")
     assert page.status_code == 503
     assert "ne répond pas" in page.text
-    assert "Une partie de cette page manque" in client.get("/connexion").text
+    assert "Une partie de cette page manque" in client.get(CHOOSE).text
 
 
 @pytest.mark.parametrize(
@@ -163,11 +170,11 @@ def test_where_services_are_away_pages_say_so(client: TestClient) -> None:
     ],
 )
 def test_nobody_is_sent_elsewhere_after_signing_in(elsewhere: str) -> None:
-    assert _inside(elsewhere) == "/"
+    assert inside(elsewhere) == "/"
 
 
 def test_one_is_sent_back_to_where_one_was() -> None:
-    assert _inside("/sessions/1?vue=passees") == "/sessions/1?vue=passees"
+    assert inside("/sessions/1?vue=passees") == "/sessions/1?vue=passees"
 
 
 def test_the_key_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:

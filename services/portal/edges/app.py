@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis.middleware import RequestFrame
 from services.portal.edges.api_client import Problem
+from services.portal.edges.oidc import ProviderAway
 from services.portal.edges.rendering import STATIC_DIR, VersionedStatic
 from services.portal.edges.visit import FormRefused, NotForYou, Portal, SignInNeeded, Visit, sign_in_address
 
@@ -32,12 +33,15 @@ SECURITY_HEADERS = {
 }
 
 
+HSTS = "max-age=31536000; includeSubDomains"
+
+
 def create_pages(portal: Portal, routers: Sequence[APIRouter]) -> FastAPI:
     """The application behind the front: every page of the portal."""
     app = FastAPI(title="Relais", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.portal = portal
     app.add_middleware(ErrorPages)
-    app.add_middleware(RequestFrame, service="portal", security_headers=SECURITY_HEADERS)
+    app.add_middleware(RequestFrame, service="portal", security_headers=_security_headers(portal))
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
     for router in routers:
@@ -48,8 +52,30 @@ def create_pages(portal: Portal, routers: Sequence[APIRouter]) -> FastAPI:
     return app
 
 
+def _security_headers(portal: Portal) -> dict[str, str]:
+    """A form may lead to the provider (signing out does); people who come over https stay there."""
+    headers = dict(SECURITY_HEADERS)
+    if portal.provider is not None and portal.issuer is None:
+        headers["Content-Security-Policy"] = headers["Content-Security-Policy"].replace(
+            "form-action 'self'", f"form-action 'self' {portal.provider.origin}"
+        )
+    if portal.portal_url.startswith("https://"):
+        headers["Strict-Transport-Security"] = HSTS
+    return headers
+
+
+def _keep_renewed(scope: Scope, start: Message) -> None:
+    """Puts a session with renewed tokens into the answer, whatever the answer is; signing out has the last word."""
+    renewed = scope.get("state", {}).get("renewed")
+    if renewed is None or any(name == b"set-cookie" for name, _ in start.get("headers", ())):
+        return
+    carrier = Response()
+    scope["app"].state.portal.cookies.write(Request(scope), carrier, renewed)
+    start["headers"] = [*start.get("headers", ()), *(pair for pair in carrier.raw_headers if pair[0] == b"set-cookie")]
+
+
 class ErrorPages:
-    """The last net: what nobody foresaw becomes a page too, and a line in the log."""
+    """The last net: what nobody foresaw becomes a page too, and a line in the log. Also keeps renewed sessions."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -63,6 +89,8 @@ class ErrorPages:
         async def send_noting(message: Message) -> None:
             nonlocal started
             started = True
+            if message["type"] == "http.response.start":
+                _keep_renewed(scope, message)
             await send(message)
 
         try:
@@ -155,11 +183,22 @@ def _not_found(visit: Visit) -> Response:
     )
 
 
+async def _provider_away(request: Request, _: Exception) -> Response:
+    visit = _visit(request)
+    return _sorry(
+        visit,
+        503,
+        visit.say("La connexion n'est pas possible pour le moment"),
+        visit.say("Un service ne répond pas. Réessayez dans un instant."),
+    )
+
+
 _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     SignInNeeded: _sign_in,
     NotForYou: _not_for_you,
     FormRefused: _form_refused,
     Problem: _problem,
+    ProviderAway: _provider_away,
     HTTPException: _http_error,
     RequestValidationError: _invalid,
 }

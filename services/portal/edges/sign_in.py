@@ -1,105 +1,170 @@
-"""Signing in and out, and the language. Under the local issuer a person of the school is chosen by hand."""
+"""Signing in at the school's provider and coming back, signing out, and the language."""
 
 import asyncio
+import logging
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from services.portal.edges.api_client import Apis, Problem, or_problem, path
-from services.portal.edges.language import CODES, sort_key
-from services.portal.edges.session_cookie import LIFETIME_S, Person, Role, Session
-from services.portal.edges.shapes import Mentor, Student
-from services.portal.edges.visit import LANGUAGE_COOKIE, AnyVisit, NotForYou, Visit
+from services.chassis.auth import Principal, Unauthenticated
+from services.chassis.refusal import Unavailable
+from services.portal.edges.api_client import Problem
+from services.portal.edges.language import CODES
+from services.portal.edges.oidc import Pending, ProviderAway, SignInFailed, Tokens
+from services.portal.edges.session_cookie import ROLES, Person, Role, Session
+from services.portal.edges.visit import LANGUAGE_COOKIE, AnyVisit, Visit
 
 router = APIRouter()
+log = logging.getLogger("relais.sign_in")
 
 YEAR_S: Final = 365 * 24 * 3600
-STUDENTS_SHOWN: Final = 12
-SEARCH_CHARS: Final = 100
-TEAMS: Final[dict[str, Role]] = {"support": "support", "billing": "billing", "training": "training"}
+OWN_ACCOUNT: Final = {"mentor": ("/api/mentors/me", "mentor_id"), "student": ("/api/students/me", "student_id")}
 
 
 @router.get("/connexion")
-async def sign_in_page(visit: AnyVisit, q: str = "", suite: str = "") -> Response:
-    if visit.portal.issuer is None:
-        return visit.page("sign_in.html", mentors=[], students=[], more=False, q="", next=_inside(suite), away=None)
-    apis = _directory(visit)
-    mentors, students = await asyncio.gather(
-        or_problem(apis.all_items(path("mentors"))),
-        or_problem(apis.get(path("students"), search=q.strip()[:SEARCH_CHARS], limit=STUDENTS_SHOWN)),
-    )
-    known_mentors = [] if isinstance(mentors, Problem) else [Mentor.model_validate(item) for item in mentors]
-    page = {"items": [], "next_cursor": None} if isinstance(students, Problem) else students
-    return visit.page(
-        "sign_in.html",
-        mentors=sorted(known_mentors, key=lambda mentor: sort_key(mentor.name)),
-        students=[Student.model_validate(item) for item in page["items"]],
-        more=page["next_cursor"] is not None,
-        q=q,
-        next=_inside(suite),
-        away=next((part for part in (mentors, students) if isinstance(part, Problem)), None),
-    )
+async def begin(visit: AnyVisit, suite: str = "") -> Response:
+    """Sends the person to the provider; at the address that the provider knows, whose cookies it will be."""
+    portal_url = visit.portal.portal_url
+    if visit.request.headers.get("host") != urlsplit(portal_url).netloc:
+        return visit.redirect(f"{portal_url}/connexion")
+    if visit.portal.provider is None:
+        return visit.page(
+            "signing_in.html",
+            title=visit.say("Connexion"),
+            sentence=visit.say(
+                "La connexion passe par le fournisseur d'identité de l'école. Il n'est pas relié à ce portail."
+            ),
+            again=False,
+        )
+    pending = Pending.begun(inside(suite))
+    try:
+        address = await visit.portal.provider.address(pending)
+    except ProviderAway as away:
+        return _away(visit, away)
+    response = visit.redirect(address)
+    visit.portal.cookies.write_pending(visit.request, response, pending)
+    return response
 
 
-@router.post("/connexion")
-async def sign_in(visit: AnyVisit) -> Response:
-    form = await visit.form()
-    issuer = visit.portal.issuer
-    if issuer is None:
-        raise NotForYou
-    kind, _, person_id = form.get("person", "").partition(":")
-    role, email, name = await _chosen(visit, kind, person_id)
-    token = issuer.mint(role, email, name, ttl_s=LIFETIME_S)
-    person = Person(role=role, email=email, name=name, person_id=person_id or None, token=token)
-    response = visit.redirect(_inside(form.get("suite", "")))
-    visit.portal.cookies.write(visit.request, response, Session.fresh(person))
+@router.get("/connexion/retour")
+async def come_back(visit: AnyVisit) -> Response:
+    """The provider sends the browser back: with a code, for which it gives the tokens to us alone."""
+    pending = visit.portal.cookies.read_pending(visit.request)
+    provider = visit.portal.provider
+    if provider is None:
+        return visit.redirect("/connexion")
+    try:
+        tokens = await provider.finish(pending, visit.request.query_params)
+        person = await _person(visit, tokens)
+    except (SignInFailed, Unauthenticated) as failure:
+        log.warning("sign-in refused", extra={"why": failure.why})
+        response = visit.page(
+            "signing_in.html",
+            status=403,
+            title=visit.say("La connexion n'a pas abouti"),
+            sentence=visit.say("Elle a peut-être duré trop longtemps, ou a commencé dans une autre fenêtre."),
+            again=True,
+        )
+    except (ProviderAway, Unavailable, Problem) as away:
+        response = _away(visit, away)
+    else:
+        if person is None:
+            response = visit.page(
+                "signing_in.html",
+                status=403,
+                title=visit.say("Vous n'avez pas de compte ici"),
+                sentence=visit.say(
+                    "Le fournisseur d'identité vous connaît, mais pas Relais sous cette adresse. Demandez au support."
+                ),
+                again=True,
+            )
+        else:
+            assert pending is not None
+            log.info("signed in", extra={"person": f"{person.role}:{person.email}"})
+            response = visit.redirect(inside(pending.back_to))
+            session = Session.fresh(person, refresh_token=tokens.refresh, token_expires_at=tokens.expires_at)
+            visit.portal.cookies.write(visit.request, response, session)
+    visit.portal.cookies.forget_pending(visit.request, response)
     return response
 
 
 @router.post("/deconnexion")
 async def sign_out(visit: AnyVisit) -> Response:
+    """Ends the session here, and at the provider where it says how."""
     await visit.form()
-    response = visit.redirect("/connexion")
+    provider = visit.portal.provider
+    elsewhere = await provider.sign_out_address(f"{visit.portal.portal_url}/connexion") if provider else None
+    response = visit.redirect(elsewhere or "/deconnecte")
     visit.portal.cookies.forget(visit.request, response)
     return response
+
+
+@router.get("/deconnecte")
+async def signed_out(visit: AnyVisit) -> Response:
+    return visit.page(
+        "signing_in.html",
+        title=visit.say("Vous êtes déconnecté"),
+        sentence=visit.say("À bientôt."),
+        again=True,
+    )
 
 
 @router.post("/langue")
 async def choose_language(visit: AnyVisit) -> Response:
     form = await visit.form()
-    response = visit.redirect(_inside(form.get("suite", "")))
+    response = visit.redirect(inside(form.get("suite", "")))
     if form.get("langue") in CODES:
-        response.set_cookie(LANGUAGE_COOKIE, form["langue"], max_age=YEAR_S, path="/", httponly=True, samesite="lax")
+        response.set_cookie(
+            LANGUAGE_COOKIE,
+            form["langue"],
+            max_age=YEAR_S,
+            path="/",
+            httponly=True,
+            samesite="lax",
+            secure=visit.portal.cookies.is_secure(visit.request),
+        )
     return response
 
 
-async def _chosen(visit: Visit, kind: str, person_id: str) -> tuple[Role, str, str]:
-    if kind == "mentor":
-        mentor = Mentor.model_validate(await _directory(visit).get(path("mentors", person_id)))
-        return "mentor", mentor.email, mentor.name
-    if kind == "student":
-        student = Student.model_validate(await _directory(visit).get(path("students", person_id)))
-        return "student", student.email, student.name
-    if kind in TEAMS and not person_id:
-        names = {
-            "support": visit.say("Équipe support"),
-            "billing": visit.say("Équipe facturation"),
-            "training": visit.say("Administration de la formation"),
-        }
-        return TEAMS[kind], f"{kind}@ecole.example.org", names[kind]
-    raise NotForYou
+async def _person(visit: Visit, tokens: Tokens) -> Person | None:
+    """Whom the access token names, with their id; None where Relais has no such account."""
+    principal = await asyncio.to_thread(visit.portal.authenticator.authenticate, tokens.access)
+    role = _role(principal)
+    if role is None:
+        return None
+    person = Person(role, principal.email, principal.name, None, tokens.access)
+    if role not in OWN_ACCOUNT:
+        return person
+    path, id_name = OWN_ACCOUNT[role]
+    try:
+        account = await visit.apis_with(tokens.access).get(path)
+    except Problem as problem:
+        if problem.status in (403, 404):
+            return None
+        raise
+    return replace(person, person_id=str(account[id_name]), name=str(account["name"]))
 
 
-def _directory(visit: Visit) -> Apis:
-    """The people of the school, read as its account system: nobody is signed in yet."""
-    issuer = visit.portal.issuer
-    assert issuer is not None
-    return visit.apis_with(issuer.mint("directory", "portal@ecole.example.org", "Portal", ttl_s=60))
+def _role(principal: Principal) -> Role | None:
+    """The first of the person's roles for which the portal has pages."""
+    return next((ours for given in principal.roles for ours in ROLES if ours == given), None)
 
 
-def _inside(address: str) -> str:
+def _away(visit: Visit, error: Exception) -> Response:
+    log.warning("sign-in not possible", extra={"why": str(error)})
+    return visit.page(
+        "signing_in.html",
+        status=503,
+        title=visit.say("La connexion n'est pas possible pour le moment"),
+        sentence=visit.say("Un service ne répond pas. Réessayez dans un instant."),
+        again=True,
+    )
+
+
+def inside(address: str) -> str:
     """Only a path of ours: a link from elsewhere must not send people away after they signed in."""
     parts = urlsplit(address)
     if parts.scheme or parts.netloc or not address.startswith("/") or address.startswith(("//", "/\\")):

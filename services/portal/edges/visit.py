@@ -1,8 +1,9 @@
 """One request to a page: who asks, in which language, and how to answer."""
 
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -11,10 +12,11 @@ import httpx
 from fastapi import Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from services.chassis.auth import LocalIssuer
+from services.chassis.auth import Authenticator, LocalIssuer
 from services.chassis.clock import Clock
 from services.portal.edges.api_client import Apis
 from services.portal.edges.language import CODES, Code, Language
+from services.portal.edges.oidc import RENEW_BEFORE_S, Client, Provider, SignInFailed
 from services.portal.edges.rendering import Renderer
 from services.portal.edges.routes import Upstreams
 from services.portal.edges.session_cookie import Person, Role, Session, SessionCookies
@@ -34,10 +36,24 @@ class Portal:
     languages: Mapping[Code, Language]
     renderer: Renderer
     issuer: LocalIssuer | None
+    provider: Provider | None
+    oidc: Client
+    authenticator: Authenticator
     clock: Clock
     school_zone: str
     support_email: str
-    url: str
+
+    @property
+    def portal_url(self) -> str:
+        return self.oidc.portal_url
+
+    @property
+    def client_id(self) -> str:
+        return self.oidc.client_id
+
+    @property
+    def redirect_uri(self) -> str:
+        return self.oidc.redirect_uri
 
 
 class SignInNeeded(Exception):
@@ -85,6 +101,29 @@ class Visit:
     def apis_with(self, token: str, *, of_staff: bool = False) -> Apis:
         return Apis(self.portal.client, self.portal.upstreams, token=token, language=self.code, of_staff=of_staff)
 
+    async def renew(self) -> None:
+        """Fresh tokens for the person where theirs are about to end. Raises SignInNeeded, ProviderAway."""
+        session, provider = self.session, self.portal.provider
+        if session.person is None or session.token_expires_at is None:
+            return
+        if session.token_expires_at - RENEW_BEFORE_S > time.time():
+            return
+        if session.refresh_token is None or provider is None:
+            if session.token_expires_at <= time.time():
+                raise SignInNeeded
+            return
+        try:
+            tokens = await provider.renew(session.refresh_token)
+        except SignInFailed as ended:
+            raise SignInNeeded from ended
+        self.session = replace(
+            session,
+            person=replace(session.person, token=tokens.access),
+            refresh_token=tokens.refresh,
+            token_expires_at=tokens.expires_at,
+        )
+        self.request.state.renewed = self.session
+
     def say(self, message: str, **values: object) -> str:
         return self.language.say(message, **values)
 
@@ -127,6 +166,9 @@ class Visit:
         return fields
 
     def _address(self) -> str:
+        """Where the visitor is, to come back to; never to a sign-in, which is good once."""
+        if self.request.url.path.startswith("/connexion"):
+            return "/"
         query = self.request.url.query
         return self.request.url.path + (f"?{query}" if query else "")
 
@@ -140,13 +182,14 @@ def visit(request: Request) -> Visit:
     return Visit(request, request.app.state.portal)
 
 
-def signed_in(*roles: Role) -> Callable[[Visit], Visit]:
+def signed_in(*roles: Role) -> Callable[[Visit], Awaitable[Visit]]:
     """A visit of somebody who is signed in, with one of the roles where some are named."""
 
-    def check(visit: Annotated[Visit, Depends(visit)]) -> Visit:
+    async def check(visit: Annotated[Visit, Depends(visit)]) -> Visit:
         if roles and visit.person.role not in roles:
             raise NotForYou
         _ = visit.person  # Raises where nobody is signed in.
+        await visit.renew()
         return visit
 
     return check

@@ -62,7 +62,7 @@ async def _page(
         f"account_{visit.person.role}.html",
         status=problem.status if problem else 200,
         me=me,
-        calendar=visit.portal.url.rstrip("/") + found.path if found.path else None,
+        calendar=visit.portal.portal_url.rstrip("/") + found.path if found.path else None,
         calendar_since=found.created_at,
         away=link if isinstance(link, Problem) else None,
         form=form or {},
