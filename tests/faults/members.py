@@ -8,25 +8,32 @@ import hashlib
 import logging
 import multiprocessing
 import os
+import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any
+from uuid import uuid4
 
 from psycopg import Connection
 from psycopg.rows import DictRow
 
 from relais_contracts import CloudEvent, sessions
 from services.chassis.database import Database
+from services.chassis.event_store import Change, EventStore
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.settings import Settings
-from tests.chassis.pipeline import relay_of
+from tests.chassis.pipeline import EVENT_TYPES, Noted, context, relay_of
 
 HELD = sessions.SessionHeld.ce_type
+DELAYED = 0.2
+MOST_DELAY_S = 0.01
+ROLLED_BACK = 0.1
 
 EFFECTS = """
 CREATE TABLE IF NOT EXISTS billing.effects (
@@ -57,6 +64,9 @@ class Crew:
 
     def consumer(self, database_url: str, bootstrap_servers: str, topics: Sequence[str]) -> "Member":
         return self._start(_consumer, database_url, bootstrap_servers, tuple(topics))
+
+    def writer(self, database_url: str, seed: int, event_count: int) -> "Member":
+        return self._start(_writer, database_url, seed, event_count)
 
     def start(self, work: Callable[..., None], *arguments: Any) -> "Member":
         """Any other function of a module, as a member."""
@@ -136,6 +146,22 @@ def _consumer(database_url: str, bootstrap_servers: str, topics: Sequence[str]) 
         reactions={HELD: [fold]},
     )
     _run(inbox.run)
+
+
+def _writer(database_url: str, seed: int, event_count: int) -> None:
+    """Appends to one aggregate of its own, with delays before the commit and roll-backs."""
+    choice, aggregate_id, version = random.Random(seed), uuid4(), 0
+    database = Database(database_url, application_name="writer")
+    store = EventStore(database, "sessions", EVENT_TYPES)
+    while version < event_count:
+        noted = [Noted(aggregate_id)] * min(choice.choice([1, 1, 5, 20]), event_count - version)
+        with suppress(InterruptedError), database.transaction() as connection:
+            store.append([Change(aggregate_id, version, noted)], context(), connection=connection)
+            if choice.random() < DELAYED:
+                time.sleep(choice.random() * MOST_DELAY_S)
+            if choice.random() < ROLLED_BACK:
+                raise InterruptedError
+            version += len(noted)
 
 
 def fold(connection: Connection[DictRow], event: CloudEvent) -> None:

@@ -7,7 +7,7 @@ and rows of a whole Relais are found stands in whole.py; what it finds in them i
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 from uuid import UUID, uuid4
@@ -76,7 +76,7 @@ class Verdict:
         self.compare("topic", [event.event_id for event in committed], [event.event_id for event in kept])
         self.compare_order("topic", by_key(committed), by_key(kept))
 
-    def compare(self, where: str, expected: Iterable[object], found: Iterable[object]) -> None:
+    def compare(self, where: str, expected: Iterable[Hashable], found: Iterable[Hashable]) -> None:
         """Each once, none more."""
         wanted, present = Counter(expected), Counter(found)
         if lost := wanted - present:
@@ -89,13 +89,15 @@ class Verdict:
                 f"{where}: {extra.total() - invented} doubled, {invented} of no event, such as {_sample(extra)}"
             )
 
-    def compare_order(self, where: str, expected: dict[str, list[UUID]], found: dict[str, list[UUID]]) -> None:
+    def compare_order(
+        self, where: str, expected: Mapping[str, Sequence[Hashable]], found: Mapping[str, Sequence[Hashable]]
+    ) -> None:
         """Of each key, what is there stands in order; what is missing or invented is said already."""
         for key, order in expected.items():
             known = set(order)
-            actual = [event_id for event_id in found.get(key, []) if event_id in known]
+            actual = [one for one in found.get(key, []) if one in known]
             present = set(actual)
-            if actual != [event_id for event_id in order if event_id in present] and len(present) == len(actual):
+            if actual != [one for one in order if one in present] and len(present) == len(actual):
                 self.inverted_count += 1
                 self.faults.append(f"{where}: key {key} is out of order")
 
@@ -221,7 +223,7 @@ def set_aside(database_url: str, schema: str) -> list[str]:
         return [f"{schema}: set aside: {row}" for row in connection.execute(query)]
 
 
-def _sample(counted: "Counter[object]") -> str:
+def _sample(counted: "Counter[Hashable]") -> str:
     return ", ".join(str(one)[:200] for one in list(counted)[:SAMPLE])
 
 

@@ -4,9 +4,11 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID, uuid4
 
 import psycopg
@@ -59,23 +61,13 @@ class Small:
 
     def write(self, seed: int, event_count: int, *, pause_s: float = 0.0) -> None:
         """Appends until ``event_count`` events of this run are committed, from several writers, with roll-backs."""
-        left = [event_count]
-        guard = threading.Lock()
-        failures: list[BaseException] = []
-
-        def writer(number: int) -> None:
-            try:
-                self._writer(random.Random(seed * 100 + number), left, guard, pause_s)
-            except BaseException as failure:
-                failures.append(failure)
-
-        threads = [threading.Thread(target=writer, args=(number,)) for number in range(WRITERS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
+        left, guard = [event_count], threading.Lock()
+        at_once(
+            [
+                partial(self._writer, random.Random(seed * 100 + number), left, guard, pause_s)
+                for number in range(WRITERS)
+            ]
+        )
 
     def _writer(self, choice: random.Random, left: list[int], guard: threading.Lock, pause_s: float) -> None:
         aggregates = sorted(self.students)
@@ -149,6 +141,13 @@ def small_service(admin_url: str, servers: str, *, replication: int = 1) -> Iter
         database.close()
         with psycopg.connect(admin_url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+
+def at_once(works: Sequence[Callable[[], object]]) -> None:
+    """Does all of them side by side, and raises what the first of them raised."""
+    with ThreadPoolExecutor(len(works)) as threads:
+        for done in [threads.submit(work) for work in works]:
+            done.result()
 
 
 def eventually(condition: Callable[[], bool], what: str, *, deadline_s: float = DEADLINE_S) -> float:

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from deploy.local import Stack
 from tests.faults.members import Crew
 from tests.faults.proxy import Proxy, ProxyHouse, Trap
-from tests.faults.small import Small, eventually, small_service
+from tests.faults.small import Small, at_once, eventually, small_service
 from tests.faults.table import Results
 
 EVENTS = 150
@@ -106,26 +107,14 @@ def test_a_relay_frozen_past_its_lease_is_replaced_and_harms_nothing_when_it_wak
             for _ in range(min(rounds, FROZEN_AT_ONCE))
         ]
         for start in range(0, rounds, FROZEN_AT_ONCE):
-            failures: list[BaseException] = []
-            batch = [
-                threading.Thread(target=_freeze, args=(service, crew, seed + start + number, failures))
-                for number, service in enumerate(services[: rounds - start])
-            ]
-            for thread in batch:
-                thread.start()
-            for thread in batch:
-                thread.join()
-            if failures:
-                raise failures[0]
+            at_once(
+                [
+                    partial(freeze_past_the_lease, service, crew, seed + start + number)
+                    for number, service in enumerate(services[: rounds - start])
+                ]
+            )
             for service in services[: rounds - start]:
                 line.add(service.small.judge_new())
-
-
-def _freeze(service: Wired, crew: Crew, seed: int, failures: list[BaseException]) -> None:
-    try:
-        freeze_past_the_lease(service, crew, seed)
-    except BaseException as failure:
-        failures.append(failure)
 
 
 def freeze_past_the_lease(service: Wired, crew: Crew, seed: int) -> None:

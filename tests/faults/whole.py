@@ -188,12 +188,12 @@ def replay(database_url: str, records: Mapping[str, Sequence[StoredRecord]]) -> 
         try:
             effects = Effects(consumer=service, rows=EffectsRows(database, service), reactions=reactions)
             for topic in (transfers.TOPIC, *(topic for topic in records if topic != transfers.TOPIC)):
-                _replay_topic(effects, topic, records[topic])
+                replay_topic(effects, topic, records[topic])
         finally:
             database.close()
 
 
-def _replay_topic(effects: Effects, topic: str, records: Sequence[StoredRecord]) -> None:
+def replay_topic(effects: Effects, topic: str, records: Sequence[StoredRecord]) -> None:
     by_partition: dict[int, list[StoredRecord]] = defaultdict(list)
     for record in records:
         by_partition[record.partition].append(record)
