@@ -184,7 +184,7 @@ class Effects:
         self.consumer = consumer
         self.rows = rows
         self._reactions = reactions
-        self._types = {ce_type.encode() for ce_type in reactions}
+        self._kinds = {_kind_of(ce_type.encode()) for ce_type in reactions}
         self._after_commit = after_commit
 
     def apply(self, topic: str, batch: Batch, expected: Mapping[int, int]) -> None:
@@ -252,7 +252,7 @@ class Effects:
         return [
             self._read_one(record)
             for record in chain.from_iterable(batch[partition] for partition in sorted(batch))
-            if (ce_type := _type_of(record)) in self._types or ce_type is None
+            if (ce_type := _type_of(record)) is None or _kind_of(ce_type) in self._kinds
         ]
 
     def _read_one(self, record: Record) -> Read:
@@ -260,8 +260,12 @@ class Effects:
             event = CloudEvent.from_record(
                 record.key, record.value, record.headers, record.topic, record.partition, record.offset
             )
-        except (Malformed, UnknownType) as problem:
+        except Malformed as problem:
             return Read(record, None, str(problem))
+        except UnknownType as problem:
+            return Read(record, None, f"a version of its type that is not known here: {problem}")
+        if event.type not in self._reactions:
+            return Read(record, None, f"a version of its type that nothing here reacts to: {event.type}")
         return Read(record, event, None)
 
     def _react(self, transaction: Transaction, read: Read) -> None:
@@ -351,6 +355,11 @@ def _without_doubles(transaction: Transaction, reads: Sequence[Read]) -> list[Re
 
 def _keys(reads: Sequence[Read]) -> list[bytes]:
     return list(dict.fromkeys(read.key for read in reads))
+
+
+def _kind_of(ce_type: bytes) -> bytes:
+    """A type without its version. What we react to in one version is never passed over in a newer one: it is parked."""
+    return ce_type.rpartition(b".v")[0]
 
 
 def _type_of(record: Record) -> bytes | None:

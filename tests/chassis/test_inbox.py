@@ -239,29 +239,31 @@ def test_a_parked_event_is_skipped_only_with_a_reason(
     asyncio.run(scenario())
 
 
-def test_unknown_types_are_passed_over_and_malformed_records_parked(
+def test_unknown_types_are_passed_over_and_what_is_malformed_or_of_a_newer_version_is_parked(
     inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
 ) -> None:
     good = stream(students=2, versions=2)
     bad_key = str(uuid4()).encode()
     _, value, headers = good[0].to_record()
-    of_newer_type = [(name, b"relais.sessions.SessionHeld.v9" if name == "ce_type" else v) for name, v in headers]
+    of_newer_version = [(name, b"relais.sessions.SessionHeld.v9" if name == "ce_type" else v) for name, v in headers]
+    of_other_type = [(name, b"relais.sessions.SessionDreamt.v1" if name == "ce_type" else v) for name, v in headers]
     bad = [
         (bad_key, b"not json", headers),
         (bad_key, b'{"session_id": "no"}', headers),
         (bad_key, value, []),
         (bad_key, value, [("ce_type", b"\xff\xfe"), ("nul\0", b"\0")]),
-        (bad_key, value, of_newer_type),
+        (bad_key, value, of_newer_version),
+        (bad_key, value, of_other_type),
     ]
 
     async def scenario() -> None:
         async with running(inbox_of().run):
             await send(kafka, topic, [*bad, *records(good)])
             await eventually(lambda: sum(map(len, effects_in(billing).values())) >= len(good))
-            await eventually(lambda: len(parked.list_open(billing)) >= 3)
+            await eventually(lambda: len(parked.list_open(billing)) >= 4)
         assert effects_in(billing) == by_key(good)
         assert {one.key for one in parked.list_open(billing)} == {bad_key.decode()}
-        assert len(parked.list_open(billing)) == 3
+        assert len(parked.list_open(billing)) == 4
 
     asyncio.run(scenario())
 

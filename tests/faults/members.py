@@ -12,12 +12,13 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -28,21 +29,27 @@ from services.chassis.event_store import Change, EventStore
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.settings import Settings
+from services.notifier.edges.rendering import Renderer
+from services.notifier.edges.sender import Sender
+from services.notifier.edges.smtp import SmtpAddress, SmtpServer
 from tests.chassis.pipeline import EVENT_TYPES, Noted, context, relay_of
 
 HELD = sessions.SessionHeld.ce_type
 DELAYED = 0.2
 MOST_DELAY_S = 0.01
 ROLLED_BACK = 0.1
+SMTP_TIMEOUT_S = 1.0
 
 EFFECTS = """
 CREATE TABLE IF NOT EXISTS billing.effects (
     effect_id bigint GENERATED ALWAYS AS IDENTITY, event_id uuid, student_id text, session_id uuid, version bigint
 );
 CREATE TABLE IF NOT EXISTS billing.chains (student_id text PRIMARY KEY, links bigint, digest bytea);
-GRANT ALL ON billing.effects, billing.chains TO relais_billing
+CREATE TABLE IF NOT EXISTS billing.broken (event_id uuid PRIMARY KEY);
+GRANT ALL ON billing.effects, billing.chains, billing.broken TO relais_billing
 """
 
+IS_BROKEN = "SELECT 1 FROM broken WHERE event_id = %s"
 ADD_EFFECT = "INSERT INTO effects (event_id, student_id, session_id, version) VALUES (%s, %s, %s, %s)"
 CHAIN = "SELECT links, digest FROM chains WHERE student_id = %s FOR UPDATE"
 ADD_LINK = """
@@ -62,15 +69,14 @@ class Crew:
     def relay(self, database_url: str, bootstrap_servers: str, topic: str) -> "Member":
         return self._start(_relay, database_url, bootstrap_servers, topic)
 
-    def consumer(self, database_url: str, bootstrap_servers: str, topics: Sequence[str]) -> "Member":
-        return self._start(_consumer, database_url, bootstrap_servers, tuple(topics))
+    def consumer(self, database_url: str, bootstrap_servers: str, topic: str) -> "Member":
+        return self._start(_consumer, database_url, bootstrap_servers, topic)
+
+    def sender(self, database_url: str, smtp_url: str) -> "Member":
+        return self._start(_sender, database_url, smtp_url)
 
     def writer(self, database_url: str, seed: int, event_count: int) -> "Member":
         return self._start(_writer, database_url, seed, event_count)
-
-    def start(self, work: Callable[..., None], *arguments: Any) -> "Member":
-        """Any other function of a module, as a member."""
-        return self._start(work, *arguments)
 
     def dismiss(self) -> None:
         for member in self._members:
@@ -137,15 +143,25 @@ def _relay(database_url: str, bootstrap_servers: str, topic: str) -> None:
     _run(relay_of(database, kafka_at(bootstrap_servers), topic).run)
 
 
-def _consumer(database_url: str, bootstrap_servers: str, topics: Sequence[str]) -> None:
+def _consumer(database_url: str, bootstrap_servers: str, topic: str) -> None:
     inbox = Inbox(
         consumer="billing",
-        topics=topics,
+        topics=[topic],
         database=Database(database_url, application_name="member"),
         kafka=kafka_at(bootstrap_servers),
         reactions={HELD: [fold]},
     )
     _run(inbox.run)
+
+
+def _sender(database_url: str, smtp_url: str) -> None:
+    sender = Sender(
+        database_url=database_url,
+        renderer=Renderer(ZoneInfo("Europe/Paris")),
+        server=SmtpServer(SmtpAddress.parse(smtp_url), timeout_s=SMTP_TIMEOUT_S),
+        mail_from="Relais <relais@example.org>",
+    )
+    _run(sender.run)
 
 
 def _writer(database_url: str, seed: int, event_count: int) -> None:
@@ -165,7 +181,12 @@ def _writer(database_url: str, seed: int, event_count: int) -> None:
 
 
 def fold(connection: Connection[DictRow], event: CloudEvent) -> None:
-    """A reaction that shows each loss, double and inversion: one row an event, and a chain of digests a key."""
+    """A reaction that shows each loss, double and inversion: one row an event, and a chain of digests a key.
+
+    It raises for events that a test calls broken.
+    """
+    if connection.execute(IS_BROKEN, (event.id,)).fetchone() is not None:
+        raise LookupError("no tariff for this event")
     connection.execute(ADD_EFFECT, (event.id, event.key, event.subject, event.sequence))
     known = connection.execute(CHAIN, (event.key,)).fetchone() or {"links": 0, "digest": b""}
     digest = hashlib.sha256(bytes(known["digest"]) + event.id.bytes).digest()

@@ -4,11 +4,12 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from uuid import UUID, uuid4
 
 import psycopg
@@ -20,7 +21,7 @@ from services.chassis.kafka import ensure_topics
 from services.chassis.migrate import migrate_database
 from tests.chassis.pipeline import EVENT_TYPES, Noted, context, publish_on
 from tests.faults.members import EFFECTS, kafka_at
-from tests.faults.oracle import CommittedReader, TopicReader, Verdict
+from tests.faults.oracle import CommittedReader, Published, TopicReader, Verdict, by_key
 
 DEADLINE_S = 45.0
 WRITERS = 3
@@ -30,6 +31,7 @@ NEWEST = """
 SELECT transaction_id::text::bigint AS transaction_id, notification_id FROM stored_events
 ORDER BY stored_events.transaction_id DESC, notification_id DESC LIMIT 1
 """
+EFFECTS_OF = "SELECT student_id, event_id FROM billing.effects WHERE student_id = ANY(%s) ORDER BY effect_id"
 EPOCH = "SELECT epoch FROM relay_position"
 
 
@@ -102,11 +104,34 @@ class Small:
             row = connection.execute(EPOCH).fetchone()
         return 0 if row is None else int(row["epoch"])
 
+    def has_led_since(self, epoch: int) -> bool:
+        """Whether a relay took the lead after that."""
+        return self.epoch() > epoch
+
     def judge_new(self) -> Verdict:
         """What is committed and published since the last look."""
+        return self.judge(self.committed.new_events())
+
+    def judge(self, committed: Sequence[Published], *, with_effects: bool = False) -> Verdict:
+        """What is published since the last look against ``committed``; ``with_effects``, and what a consumer made."""
         verdict = Verdict()
-        verdict.compare_topic(self.committed.new_events(), self.published.new_events())
+        verdict.compare_topic(committed, self.published.new_events())
+        if with_effects:
+            self.compare_effects(verdict, by_key(committed))
         return verdict
+
+    def compare_effects(self, verdict: Verdict, expected: Mapping[str, Sequence[UUID]]) -> None:
+        """One effect an event, each key in order."""
+        found: dict[str, list[UUID]] = {key: [] for key in expected}
+        for key, event_id in self.effects_of(expected):
+            found[key].append(event_id)
+        verdict.compare("effects", chain(*expected.values()), chain(*found.values()))
+        verdict.compare_order("effects", expected, found)
+
+    def effects_of(self, keys: Iterable[str]) -> list[tuple[str, UUID]]:
+        """Key and event of each effect, in the order in which they came about."""
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            return connection.execute(EFFECTS_OF, (list(keys),)).fetchall()
 
 
 class _RolledBack(Exception):

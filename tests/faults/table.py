@@ -58,19 +58,30 @@ class Results:
 
     lines: list[Line] = field(default_factory=list)
 
-    @contextmanager
-    def line(self, row: int, fault: str, seed: int) -> Iterator[Line]:
-        """A line that is kept also where the body fails; then it says so."""
+    def begin(self, row: int, fault: str, seed: int) -> Line:
+        """A line that is filled piece by piece, in ``running``."""
         line = Line(row, fault, seed, on=datetime.now(UTC).date().isoformat())
         self.lines.append(line)
+        return line
+
+    @contextmanager
+    def running(self, line: Line) -> Iterator[None]:
+        """Adds the time that the body takes. Where it fails, the line says so."""
         began = time.monotonic()
         try:
-            yield line
+            yield
         except BaseException as failure:
             line.note = f"FAILED: {type(failure).__name__}"
             raise
         finally:
-            line.seconds = round(time.monotonic() - began, 1)
+            line.seconds = round(line.seconds + time.monotonic() - began, 1)
+
+    @contextmanager
+    def line(self, row: int, fault: str, seed: int) -> Iterator[Line]:
+        """A line that is filled in one go."""
+        line = self.begin(row, fault, seed)
+        with self.running(line):
+            yield line
 
     def table(self) -> str:
         rows = [[str(value) for value in asdict(line).values()] for line in self._in_order()]

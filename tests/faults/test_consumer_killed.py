@@ -32,7 +32,6 @@ EVENTS = 320
 SLICE = 40
 AT_ONCE = 8
 COME_AND_GO_S = 2.0
-EFFECTS_OF = "SELECT student_id, event_id FROM billing.effects WHERE student_id = ANY(%s) ORDER BY effect_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Consuming:
 
     def begin(self, crew: Crew, *, through_proxy: bool = False) -> Member:
         url = self.url if through_proxy else self.small.consumer_url
-        return crew.consumer(url, self.small.servers, [self.small.topic])
+        return crew.consumer(url, self.small.servers, self.small.topic)
 
 
 def consuming(stack: Stack, house: ProxyHouse, opened: ExitStack) -> Consuming:
@@ -123,9 +122,11 @@ def run(service: Consuming, crew: Crew, fault: Fault | None, seed: int, verdicts
         if not fault.is_killed:
             first.stop()
     sending.join()
-    eventually(lambda: len(_effects(service.small, events)) >= len(events), "all events have taken effect")
+    keys = keyed(events)
+    eventually(lambda: len(service.small.effects_of(keys)) >= len(events), "all events have taken effect")
     last.stop()
-    verdicts[seed] = compare(service.small, events)
+    verdicts[seed] = Verdict(committed_count=len(events))
+    service.small.compare_effects(verdicts[seed], keys)
 
 
 def come_and_go(begin: "partial[Member]", sending: threading.Thread, choice: random.Random) -> None:
@@ -139,23 +140,11 @@ def come_and_go(begin: "partial[Member]", sending: threading.Thread, choice: ran
         member.stop()
 
 
-def compare(small: Small, events: Sequence[CloudEvent]) -> Verdict:
-    """One effect an event, each key in order."""
-    verdict = Verdict(committed_count=len(events))
-    found = _effects(small, events)
-    verdict.compare("effects", [one.id for one in events], [event_id for _, event_id in found])
-    keys = {one.key for one in events}
-    verdict.compare_order(
-        "effects",
-        {key: [one.id for one in events if one.key == key] for key in keys},
-        {key: [event_id for student, event_id in found if student == key] for key in keys},
-    )
-    return verdict
-
-
-def _effects(small: Small, events: Sequence[CloudEvent]) -> list[tuple[str, UUID]]:
-    with psycopg.connect(small.admin_url, autocommit=True) as connection:
-        return connection.execute(EFFECTS_OF, (list({one.key for one in events}),)).fetchall()
+def keyed(events: Sequence[CloudEvent]) -> dict[str, list[UUID]]:
+    keys: dict[str, list[UUID]] = {}
+    for one in events:
+        keys.setdefault(one.key, []).append(one.id)
+    return keys
 
 
 def compare_with_replay(small: Small) -> Verdict:

@@ -129,6 +129,12 @@ def freeze_past_the_lease(service: Wired, crew: Crew, seed: int) -> None:
     standby = crew.relay(small.url, small.servers, small.topic)
     while not trap.sprung.is_set():
         small.write(choice.getrandbits(32), 15, pause_s=0.01)
+        if small.epoch() > before + 1 and not trap.sprung.wait(1.0):
+            # On a machine that is slow enough the lead has changed by itself: the first one is to have it again.
+            standby.kill()
+            before = small.epoch()
+            eventually(partial(small.has_led_since, before), "the first relay is active again")
+            standby = crew.relay(small.url, small.servers, small.topic)
         trap.sprung.wait(0.05)
     first.freeze()
     trap.let_go()
