@@ -24,6 +24,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from relais_contracts import CloudEvent, sessions
+from services.chassis.clock import SystemClock
 from services.chassis.database import Database
 from services.chassis.event_store import Change, EventStore
 from services.chassis.inbox import Inbox
@@ -160,6 +161,7 @@ def _sender(database_url: str, smtp_url: str) -> None:
         renderer=Renderer(ZoneInfo("Europe/Paris")),
         server=SmtpServer(SmtpAddress.parse(smtp_url), timeout_s=SMTP_TIMEOUT_S),
         mail_from="Relais <relais@example.org>",
+        clock=SystemClock(),
     )
     _run(sender.run)
 

@@ -12,6 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from deploy.local import Stack
+from services.chassis.clock import SystemClock
 from services.notifier.reactions import reactions
 from tests.faults.members import Crew, Member
 from tests.faults.oracle import Verdict
@@ -62,7 +63,7 @@ def notifier_url(stack: Stack) -> Iterator[str]:
 
 def queue(url: str) -> None:
     """As the inbox does: one letter each to as many students."""
-    known = reactions(mail_domain="relais.example.org", support_email="support@example.org")
+    known = reactions(mail_domain="relais.example.org", support_email="support@example.org", clock=SystemClock())
     with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as connection:
         connection.execute("DELETE FROM emails")
         for school in (School.new() for _ in range(EMAILS)):
