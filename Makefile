@@ -7,7 +7,7 @@ CODE := services deploy schemas/relais_contracts tests benchmarks
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-browser run test unit faults mutations bench check lint format types architecture contracts rules lock clean
+.PHONY: help install install-browser run test unit faults simulation mutations bench check lint format types architecture contracts rules lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -37,8 +37,12 @@ unit: install ## the tests that need no server: the rules, the parsers, the stru
 faults: install ## kills, cuts and delays on real servers, short form; RUNS=200 for the long one, kept in tests/faults/RESULTS.md
 	$(BIN)/pytest tests/faults -s $(if $(RUNS),--runs $(RUNS) --results tests/faults/RESULTS.md)
 
-mutations: install ## breaks the rules one by one; the plain model must notice each
+simulation: install ## relay and inbox on simulated servers, 20,000 seeds; SEEDS=2000 for fewer
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),20000)
+
+mutations: install ## breaks the rules, and takes away each safeguard of an event, one by one; each must be noticed
 	$(BIN)/python -m tests.model.mutations
+	$(BIN)/python -m tests.simulation --mutations
 
 bench: install ## the speed table, as ratios: benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks

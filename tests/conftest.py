@@ -49,13 +49,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("stack")
 
 
+@dataclass(frozen=True, slots=True)
+class GivenStack:
+    """Servers that somebody else started and stops: the run of tests that this run is a part of."""
+
+    database_url: str
+    kafka_bootstrap_servers: str
+
+    def stop(self) -> None: ...
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack | ContainerStack]:
-    """PostgreSQL and one Kafka broker for the whole session: embedded, or in containers where that is asked for."""
-    if os.environ.get("RELAIS_TEST_STACK") == "containers":
-        running: Stack | ContainerStack = ContainerStack.start()
-    else:
-        running = Stack.start(tmp_path_factory.mktemp("stack"), fast=True)
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack | ContainerStack | GivenStack]:
+    """PostgreSQL and one Kafka broker for the whole session: embedded, in containers, or given."""
+    running: Stack | ContainerStack | GivenStack
+    match os.environ.get("RELAIS_TEST_STACK", "embedded").split(","):
+        case ["containers"]:
+            running = ContainerStack.start()
+        case ["given", database_url, kafka_bootstrap_servers]:
+            running = GivenStack(database_url, kafka_bootstrap_servers)
+        case _:
+            running = Stack.start(tmp_path_factory.mktemp("stack"), fast=True)
     yield running
     running.stop()
 

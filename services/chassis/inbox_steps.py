@@ -138,6 +138,7 @@ class Lane:
                 backoff_s = min(2 * backoff_s, BACKOFF_MOST_S)
             else:
                 for partition, records in batch.items():
+                    self._gaps.pop(partition, None)
                     if partition in self._expected:
                         self._expected[partition] = self._to_commit[partition] = records[-1].offset + 1
                 return
@@ -163,7 +164,6 @@ class Lane:
                 self._gaps[partition] = gap
                 yield from self._seek(partition, expected)
                 continue
-            self._gaps.pop(partition, None)
             batch[partition] = wanted
         return batch
 

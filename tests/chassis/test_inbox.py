@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from uuid import UUID, uuid4
 
 import psycopg
@@ -326,20 +326,22 @@ def test_a_database_that_is_away_is_waited_for_and_nothing_is_parked(
 def test_offsets_that_hold_no_record_are_passed_over(
     inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
 ) -> None:
-    """The marker at the end of a transaction takes an offset of its own: reading goes on behind it."""
+    """The marker at the end of a transaction takes an offset of its own: reading goes on behind it, into poison too."""
     events = stream(students=1, versions=3)
+    bad_key, other = str(uuid4()).encode(), events[0].to_record()[2]
 
-    async def in_a_transaction(one: CloudEvent) -> None:
-        key, value, headers = one.to_record()
+    async def in_a_transaction(key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
         producer = AIOKafkaProducer(**kafka.client_options(), transactional_id=str(uuid4()))
         async with producer, producer.transaction():
-            await producer.send(topic, value, key, headers=headers)
+            await producer.send(topic, value, key, partition=0, headers=list(headers))
 
     async def scenario() -> None:
         async with running(inbox_of().run):
             for count, one in enumerate(events, start=1):
-                await in_a_transaction(one)
+                await in_a_transaction(*one.to_record())
                 await eventually(lambda wanted=count: sum(map(len, effects_in(billing).values())) == wanted)
+                await in_a_transaction(bad_key, b"not json", other)
+                await eventually(lambda wanted=count: len(parked.list_open(billing)) == wanted)
         assert effects_in(billing) == by_key(events)
 
     asyncio.run(scenario())
