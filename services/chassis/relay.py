@@ -10,6 +10,7 @@ What is done when is decided in relay_steps.py; here it is done.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
@@ -58,6 +59,8 @@ MAX_BATCH_BYTES = 512 * 1024
 CLOSE_DEADLINE_S = 5.0
 ABANDON_ATTEMPTS = 4
 ABANDON_PAUSE_S = 0.5
+HOLD_S = 1.0
+HOLD_MAX_S = 60.0
 
 PUBLISHED = Counter("relais_relay_published_total", "Events that the brokers acknowledged.", ("service",))
 RESTARTS = Counter("relais_relay_restarts_total", "Times the relay began again from its position.", ("service",))
@@ -91,6 +94,7 @@ class Relay:
         self._source = source
         self._loop: asyncio.AbstractEventLoop | None = None
         self._was_woken = False
+        self._held_since_s = self._held_until_s = -HOLD_S
         self._stirred = asyncio.Event()
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"relay-{service}")
         self._steps: RelaySteps[BatchBuilder] = RelaySteps()
@@ -104,6 +108,16 @@ class Relay:
         """Says that there may be something new; from any thread, before or after :meth:`run`. Only a hint."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake)
+
+    def hold(self) -> None:
+        """Lets whoever appends very much at once finish first; from any thread, again with each part.
+
+        The relay goes on HOLD_S after the last part, and HOLD_MAX_S after the first one at the latest.
+        """
+        now_s = time.monotonic()
+        if now_s >= self._held_until_s + HOLD_S:
+            self._held_since_s = now_s
+        self._held_until_s = min(now_s + HOLD_S, self._held_since_s + HOLD_MAX_S)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publishes until ``stop``; then waits for what is in flight. Waits for servers that are away."""
@@ -193,6 +207,8 @@ class Relay:
         self._steps.opened()
 
     async def _read(self, position: Position) -> Chunk[BatchBuilder] | None:
+        if time.monotonic() < self._held_until_s:
+            return None
         events, next_position = await self._in_thread(self._store.read_committed_since, position, READ_LIMIT)
         if next_position == position:
             return None

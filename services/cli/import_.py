@@ -1,5 +1,7 @@
 """`relais import FILE…`: people.csv, sessions.csv and .ics calendars into a running Relais."""
 
+import resource
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +39,7 @@ def command(
     if missing:
         fail(f"Introuvable : {', '.join(missing)}.\nThere is no such file.", WRONG_USE)
     settings = settings_of_running(data_dir)
+    began_s = time.monotonic()
     try:
         report = import_files(
             files,
@@ -54,6 +57,8 @@ def command(
         fail(str(refusal))
     except OSError as error:
         fail(f"Fichier illisible : {error}.\nA file can't be read.")
+    report.seconds = round(time.monotonic() - began_s, 3)
+    report.peak_memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     if json:
         typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
     else:
@@ -129,6 +134,13 @@ def _show(report: Report, console: Console, *, skip_invalid: bool) -> None:
                 f"{what} : {counts.created} créés, {counts.changed} modifiés, {counts.unchanged} inchangés",
                 markup=False,
             )
+    if report.written:
+        rows = report.people.rows + report.sessions.rows
+        rate = rows / max(report.seconds, 0.001)
+        console.print(
+            f"{rows} lignes en {report.seconds:.1f} s ({rate:.0f} par seconde), {report.peak_memory_mb} Mo au plus",
+            markup=False,
+        )
     if report.problems and not report.written:
         console.print(
             f"{len(report.problems)} problème(s) : rien de plus n’a été écrit. Corrigez les fichiers et recommencez, "

@@ -47,7 +47,7 @@ def build(settings: Settings) -> Service:
     guard = Guard(Accounts(database))
     router = create_router(
         SessionHandling(commands, store, people, guard),
-        SessionImport(commands, store, people, settings.timezone),
+        SessionImport(commands, store, people, settings.timezone, more_to_come=relay.hold),
         sessions_list.SessionsList(database),
         guard,
         clock,

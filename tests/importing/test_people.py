@@ -111,10 +111,10 @@ def test_a_missing_column_and_one_that_is_there_twice_are_named(tmp_path: Path) 
     ]
 
 
-def test_a_file_that_is_not_utf_8_names_its_first_bad_line(tmp_path: Path) -> None:
-    path = write(tmp_path, MENTOR, "mentor,ines@example.org,Inès,web,Site,3", encoding="cp1252")
-    found = [each for each in read(path) if isinstance(each, Problem)]
-    assert [(each.line, each.fr) for each in found] == [
+def test_a_file_that_is_neither_utf_8_nor_windows_1252_names_its_first_bad_line(tmp_path: Path) -> None:
+    path = write(tmp_path, MENTOR, "mentor,x@example.org,Name,web,Site,1")
+    path.write_bytes(path.read_bytes().replace(b"Name", b"N\x81me"))
+    assert [(each.line, each.fr) for each in read(path) if isinstance(each, Problem)] == [
         (3, "Ce n’est pas de l’UTF-8 : enregistrez le fichier en « CSV UTF-8 ».")
     ]
 
@@ -131,3 +131,25 @@ def test_an_empty_file_is_a_problem(tmp_path: Path, content: str) -> None:
 def test_a_cell_too_many_and_an_enormous_one_are_problems_of_their_line(tmp_path: Path) -> None:
     found = problems(tmp_path, f"{MENTOR},,,,,,one too many", f"mentor,x@example.org,{'y' * 30_000},web,Site,1", MENTOR)
     assert [line for line, _ in found] == [2, 3]
+
+
+ACCENTED = "type;e-mail;nom;parcours;projet;capacité\nmentor;eve@example.org;Ève Lefèvre;Données;P5;3\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+def test_a_table_is_read_in_utf_8_and_as_a_french_spreadsheet_saves_it(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "people.csv"
+    path.write_bytes(ACCENTED.encode(encoding))
+    rows = read(path)
+    [mentor] = [row for row in rows if isinstance(row, Mentor)]
+    assert (mentor.name, mentor.paths) == ("Ève Lefèvre", ("Données",))
+    assert [row.en for row in rows if isinstance(row, Note)] == (
+        ["Read as Windows-1252: check the accents."] if encoding == "cp1252" else []
+    )
+
+
+def test_a_table_in_two_encodings_names_the_line_that_is_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_bytes(ACCENTED.encode() + "mentor;zoe@example.org;Zoé;Données;P5;3\n".encode("cp1252"))
+    rows = read(path)
+    assert [(row.line, "UTF-8" in row.en) for row in rows if isinstance(row, Problem)] == [(3, True)]

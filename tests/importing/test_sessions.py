@@ -1,11 +1,12 @@
 """sessions.csv: sessions with what has become of them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.cli.importing import cells
 from services.cli.importing.rows import CancelledFor, Moved, Note, Outcome, Problem, Session, TookPlace
 from services.cli.importing.sessions import Seen, read_sessions
 
@@ -150,3 +151,19 @@ def test_reading_is_lazy_so_a_long_file_takes_no_memory(tmp_path: Path) -> None:
     rows = read_sessions(write(tmp_path, *lines), timezone=PARIS, now=NOW, seen=Seen())
     assert isinstance(next(rows), Session)
     assert sum(isinstance(row, Session) for row in rows) == 4_999
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "16/11/2026 18:00",
+        "16/11/26 18:00",
+        "16.11.2026 18h00",
+        "16-11-2026 18 h 00",
+        "16/11/2026\u00a018:00:00",
+        "16/11/26 18H",
+    ],
+)
+def test_dates_are_read_as_a_french_spreadsheet_writes_them(written: str) -> None:
+    assert cells.instant(written, PARIS) == datetime(2026, 11, 16, 17, tzinfo=UTC)
+    assert cells.day(written[: 8 if written[8] == " " else 10]) == date(2026, 11, 16)

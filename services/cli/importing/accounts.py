@@ -3,18 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from services.chassis.ids import derived_id
 from services.cli.importing.gathering import Gathered
-from services.cli.importing.rows import CancelledFor, Moved, Outcome, Problem, Session, TookPlace
+from services.cli.importing.rows import CancelledFor, Moved, Outcome, Placed, Problem, Row, Session, TookPlace
 
 DEFAULT_ZONE = "Europe/Paris"
 """Only for a mentor whom no file names and whose zone Relais didn't tell."""
-
-Row = Mapping[str, Any]
-"""A row as the bulk endpoints take it (JSON)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +23,6 @@ class KnownMentor:
 class KnownStudent:
     student_id: UUID
     mentor_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A row with the place that it is from."""
-
-    file: str
-    line: int
-    row: Row
 
 
 @dataclass

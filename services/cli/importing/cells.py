@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from services.cli.importing.rows import Cause, Funding, Reason, Side, TransferKind, Weekday
 
 EMAIL = re.compile(r"[^@\s<>\"(),:;]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+", re.IGNORECASE)
-FRENCH_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(.*)", re.DOTALL)
-FRENCH_HOUR = re.compile(r"(\d{1,2})h(\d{2})?$")
+FRENCH_DATE = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})(?!\d)(.*)", re.DOTALL)
+FRENCH_HOUR = re.compile(r"(\d{1,2}) ?[hH] ?(\d{2})?$")
 TEXT_MAX = 2_000
 CAPACITY_MAX = 500
 DURATION_MAX_MINUTES = 480
@@ -84,7 +84,7 @@ def zone(text: str) -> ZoneInfo:
 
 
 def instant(text: str, where: ZoneInfo) -> datetime:
-    """``2026-11-16 18:00``, ``16/11/2026 18:00``, ``16/11/2026 18h00`` (local time) or RFC 3339; in UTC.
+    """``2026-11-16 18:00``, ``16/11/2026 18:00``, ``16.11.26 18h00`` (local time) or RFC 3339; in UTC.
 
     Of an hour that comes twice, when summer time ends, it is the first.
     """
@@ -106,9 +106,10 @@ def instant(text: str, where: ZoneInfo) -> datetime:
 
 
 def _read(text: str) -> datetime | None:
+    text = text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
     if french := FRENCH_DATE.fullmatch(text):
         day, month, year, rest = french.groups()
-        text = f"{year}-{int(month):02}-{int(day):02}{rest}"
+        text = f"{_whole_year(year)}-{int(month):02}-{int(day):02}{rest}"
     day_part, _, hour_part = text.replace("T", " ", 1).partition(" ")
     if french := FRENCH_HOUR.fullmatch(hour_part.strip()):
         hour_part = f"{int(french[1]):02}:{french[2] or '00'}"
@@ -125,13 +126,18 @@ def _read(text: str) -> datetime | None:
 def day(text: str) -> date:
     try:
         if french := FRENCH_DATE.fullmatch(text):
-            return date(int(french[3]), int(french[2]), int(french[1]))
+            return date(_whole_year(french[3]), int(french[2]), int(french[1]))
         return date.fromisoformat(text)
     except ValueError:
         raise Unreadable(
             f"« {text} » n’est pas une date : écrivez 2026-11-16 ou 16/11/2026.",
             f"“{text}” is not a date: write 2026-11-16.",
         ) from None
+
+
+def _whole_year(text: str) -> int:
+    """A spreadsheet's short form of a date has two digits of it."""
+    return int(text) if len(text) == 4 else 2_000 + int(text)
 
 
 def one_of(text: str, choices: Mapping[str, T]) -> T:

@@ -4,37 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from pickle import HIGHEST_PROTOCOL, dump, load
-from tempfile import TemporaryFile
-from typing import IO
 from zoneinfo import ZoneInfo
 
 from services.cli.importing import calendars, people, sessions
 from services.cli.importing.rows import Mentor, Note, Problem, Session, Student, Transfer
+from services.cli.importing.spooling import Spool
 from services.cli.importing.tables import has_column, headers_of
-
-
-class Spool:
-    """Sessions with the file that they are from, written once and read several times: memory stays flat.
-
-    The temporary file has no name and is ours alone, so what is read back is what was written.
-    """
-
-    def __init__(self) -> None:
-        self._file: IO[bytes] = TemporaryFile(prefix="relais-import-")  # noqa: SIM115 - closed by close()
-        self.count = 0
-
-    def add(self, file: str, session: Session) -> None:
-        dump((file, session), self._file, HIGHEST_PROTOCOL)
-        self.count += 1
-
-    def __iter__(self) -> Iterator[tuple[str, Session]]:
-        self._file.seek(0)
-        for _ in range(self.count):
-            yield load(self._file)  # noqa: S301 - written by this process into a file without a name
-
-    def close(self) -> None:
-        self._file.close()
 
 
 @dataclass

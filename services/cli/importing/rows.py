@@ -1,8 +1,9 @@
 """What the readers give: one small frozen record a row, and a problem where a row is not right."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 Funding = Literal["third_party", "apprenticeship", "self_funded"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -10,6 +11,29 @@ TransferKind = Literal["one_off", "return", "permanent"]
 Reason = Literal["student_early", "student_late", "student_no_show", "other"]
 Cause = Literal["mentor", "platform", "student", "force_majeure"]
 Side = Literal["student", "mentor"]
+
+
+Row = Mapping[str, Any]
+"""A row as the bulk endpoints take it (JSON)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A row with the place that it is from."""
+
+    file: str
+    line: int
+    row: Row
+
+
+class Spooled:
+    """Pickled by its values alone: what dataclasses do by themselves looks all fields up again, each time."""
+
+    __slots__ = ()
+    __match_args__: tuple[str, ...] = ()
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), tuple(getattr(self, name) for name in self.__match_args__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +98,7 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Spooled):
     """The session was moved at ``at`` to ``starts_at``."""
 
     at: datetime
@@ -83,7 +107,7 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelledFor:
+class CancelledFor(Spooled):
     """The session was cancelled, or the student did not come (``student_no_show``); recorded at ``at``."""
 
     at: datetime
@@ -94,7 +118,7 @@ class CancelledFor:
 
 
 @dataclass(frozen=True, slots=True)
-class TookPlace:
+class TookPlace(Spooled):
     """The session was held; recorded at ``at``."""
 
     at: datetime
@@ -104,7 +128,7 @@ Outcome = Moved | CancelledFor | TookPlace
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Session(Spooled):
     """One session. Instants are aware.
 
     ``addresses`` are the e-mails of which exactly one must be a student's: a calendar names attendees, not students.

@@ -1,7 +1,9 @@
 """Sending rows to a running Relais, in chunks: first all of them as a dry run, then for real."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby, islice
@@ -12,10 +14,12 @@ import httpx
 import orjson
 
 from services.chassis.ids import new_id
-from services.cli.importing.accounts import Accounts, KnownMentor, KnownStudent, Placed
-from services.cli.importing.rows import Problem
+from services.cli.importing.accounts import Accounts, KnownMentor, KnownStudent
+from services.cli.importing.rows import Placed, Problem
 
 CHUNK_ROWS = 1_000
+AT_ONCE = 4
+"""Chunks of sessions on their way at a time: rows of one student may go in any order, each is a session of its own."""
 TIMEOUT_S = 120.0
 ATTEMPTS_FOR_S = 60.0
 """How long an absent server is waited for, and accounts that are still on their way to the sessions."""
@@ -24,6 +28,7 @@ NOT_ARRIVED = {"student_unknown", "mentor_unknown"}
 
 Endpoint = Literal["/api/students/import", "/api/sessions/import"]
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class NotSent(Exception):
@@ -35,6 +40,10 @@ class Counts:
     created: int = 0
     changed: int = 0
     unchanged: int = 0
+
+    @property
+    def rows(self) -> int:
+        return self.created + self.changed + self.unchanged
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(self.created + other.created, self.changed + other.changed, self.unchanged + other.unchanged)
@@ -126,6 +135,27 @@ class RunningRelais:
                 if answer.status_code not in (429, 502, 503, 504) or time.monotonic() >= deadline:
                     raise NotSent(_sentence(answer))
             time.sleep(PAUSE_S)
+
+
+def in_order(call: Callable[[list[T]], R], rows: Iterable[list[T]], *, at_once: int) -> Iterator[tuple[list[T], R]]:
+    """Calls with each chunk, up to ``at_once`` of them at a time, and gives what each came to, in their order.
+
+    The next chunks are made while others are on their way; never more than these are in memory. Where the caller
+    stops, what is on its way is waited for, and nothing more is sent.
+    """
+    waiting: deque[tuple[list[T], Future[R]]] = deque()
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            for chunk in rows:
+                waiting.append((chunk, pool.submit(call, chunk)))
+                if len(waiting) >= at_once:
+                    done, answer = waiting.popleft()
+                    yield done, answer.result()
+            while waiting:
+                done, answer = waiting.popleft()
+                yield done, answer.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

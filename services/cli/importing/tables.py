@@ -1,7 +1,8 @@
-"""A CSV file as people export it: ``,`` or ``;``, with or without a byte order mark, headers in French or English."""
+"""A CSV file as people export it: ``,`` or ``;``, UTF-8 or Windows-1252, headers in French or English."""
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from services.cli.importing.cells import Unreadable, plain
 from services.cli.importing.rows import Note, Problem
 
 CELL_MAX_CHARACTERS = 20_000
+UTF_8, WINDOWS = "utf-8-sig", "cp1252"
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 T = TypeVar("T")
@@ -33,10 +35,40 @@ class Line:
     cells: Mapping[str, str]
 
 
+def encoding_of(path: Path) -> str | None:
+    """UTF-8; or Windows-1252, as a French spreadsheet saves CSV, where nothing in the file is UTF-8 beyond ASCII.
+
+    None where the two are mixed, or it is neither: then some of it is damaged.
+    """
+    foreign = False
+    with path.open("rb") as file:
+        lines_in_utf8 = 0
+        for raw in file:
+            if raw.isascii():
+                continue
+            try:
+                raw.decode("utf-8")
+                lines_in_utf8 += not raw.startswith(BOM_UTF8)
+            except UnicodeDecodeError:
+                foreign = True
+                try:
+                    raw.decode(WINDOWS)
+                except UnicodeDecodeError:
+                    return None
+    if not foreign:
+        return UTF_8
+    return None if lines_in_utf8 or _has_mark(path) else WINDOWS
+
+
+def _has_mark(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(BOM_UTF8)) == BOM_UTF8
+
+
 def headers_of(path: Path) -> set[str]:
     """The file's headers, plain; empty where it can't be read as a table."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding=encoding_of(path) or UTF_8, newline="") as file:
             first = file.readline()
             return {plain(header) for header in next(csv.reader([first], delimiter=_delimiter(first)), [])}
     except (UnicodeDecodeError, csv.Error):
@@ -51,12 +83,14 @@ def has_column(headers: set[str], columns: Sequence[Column], name: str) -> bool:
 def read_table(path: Path, columns: Sequence[Column]) -> Iterator[Line | Problem | Note]:
     """Gives the records of ``path``, one at a time; a problem in its form is given in the record's place."""
     csv.field_size_limit(CELL_MAX_CHARACTERS)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            first = file.readline()
-        except UnicodeDecodeError:
-            yield _not_utf8(path)
-            return
+    encoding = encoding_of(path)
+    if encoding is None:
+        yield _not_utf8(path)
+        return
+    if encoding == WINDOWS:
+        yield Note(path.name, "Lu en Windows-1252 : vérifiez les accents.", "Read as Windows-1252: check the accents.")
+    with path.open(encoding=encoding, newline="") as file:
+        first = file.readline()
         if not first.strip():
             yield Problem(path.name, 1, "Le fichier est vide : il lui faut une ligne d’en-têtes.", "The file is empty.")
             return
@@ -73,9 +107,6 @@ def _records(path: Path, file: TextIO, delimiter: str, names: Sequence[str | Non
         try:
             record = next(reader)
         except StopIteration:
-            return
-        except UnicodeDecodeError:
-            yield _not_utf8(path)
             return
         except csv.Error as error:
             yield Problem(

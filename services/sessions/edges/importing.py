@@ -4,7 +4,7 @@ Ids are the sender's (derived, so the same each time): of a session that is ther
 last documented event is taken, so that the same rows twice change nothing. All rows are taken, or none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -39,6 +39,7 @@ from services.sessions.domain.reschedule_session import RescheduleSession
 from services.sessions.domain.schedule_session import ScheduleSession
 from services.sessions.domain.session import Scheduled, Session, evolve, fold
 from services.sessions.edges.bodies import (
+    MAX_ROWS,
     CancelledEntry,
     Entry,
     HeldEntry,
@@ -79,7 +80,16 @@ class Outcome:
 class SessionImport:
     """Takes rows in, at most ``MAX_ROWS`` a call, in one append."""
 
-    def __init__(self, commands: Commands, store: EventStore, directory: Directory, school_zone: str) -> None:
+    def __init__(
+        self,
+        commands: Commands,
+        store: EventStore,
+        directory: Directory,
+        school_zone: str,
+        more_to_come: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``more_to_come`` is called with each part of an import: what follows the events had better wait a moment."""
+        self._more_to_come = more_to_come
         self._commands = commands
         self._store = store
         self._directory = directory
@@ -90,6 +100,8 @@ class SessionImport:
         _, _, email = request.context.actor.partition(":")
         request = replace(request, context=replace(request.context, actor=f"import:{email}"))
         rows, problems = _read(body.rows)
+        if not body.dry_run and len(rows) == MAX_ROWS:
+            self._more_to_come()
 
         def attempt() -> Decision:
             outcome = self._decide(rows, request.context.now, taken_on_trust=body.dry_run)

@@ -25,6 +25,8 @@ def with_make_ups(
     A row stands for its session as the whole call leaves it, so that a make-up may stand before what it makes up for.
     ``taken_on_trust``: a missed session that is not known may come in another call.
     """
+    if not any(_makes_up(change) for change in changes.values()):
+        return list(changes.values()), []
     desk = _Desk(changes.values(), streams, store)
     refused: list[tuple[int, Refused]] = []
     # Sessions that are known come first: what one of them leaves free, a new one may take.
@@ -42,6 +44,11 @@ def with_make_ups(
             except Refused as refusal:
                 refused.append((index, refusal))
     return desk.changes(), refused
+
+
+def _makes_up(change: Change) -> bool:
+    """Every published event of a session says what it makes up for."""
+    return any(event.appointment.makes_up_for is not None for event in change.events)
 
 
 class _Desk:
