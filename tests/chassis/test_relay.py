@@ -15,7 +15,7 @@ from services.chassis.database import Database
 from services.chassis.event_store import Change, EventStore, Position, VersionConflict
 from services.chassis.kafka import KafkaConnection, ensure_topics
 from services.chassis.leadership import Fenced, Leadership
-from services.chassis.relay import Relay, partition_hash
+from services.chassis.relay import HOLD_S, Relay, partition_hash
 from services.chassis.settings import Settings
 from tests.chassis.pipeline import (
     EVENT_TYPES,
@@ -144,6 +144,26 @@ def test_a_relay_that_is_killed_again_and_again_skips_nothing_and_inverts_nothin
         async with running(relay_of(database, kafka, topic).run):
             await eventually(lambda: is_caught_up(database))
         assert without_doubles(await read_topic(kafka, topic)) == committed(database, students)
+
+    asyncio.run(scenario())
+
+
+def test_while_parts_of_an_import_come_in_the_relay_waits_and_then_goes_on_by_itself(
+    store: EventStore, database: Database, kafka: KafkaConnection, topic: str
+) -> None:
+    relay = relay_of(database, kafka, topic)
+    store.on_appended = relay.wake
+    relay.hold()
+    append(store, uuid4(), 1, uuid4())
+
+    async def scenario() -> None:
+        async with running(relay.run):
+            await asyncio.sleep(HOLD_S / 2)
+            relay.hold()
+            await asyncio.sleep(HOLD_S * 0.7)
+            assert not is_caught_up(database)
+            await eventually(lambda: is_caught_up(database))
+        assert len(await read_topic(kafka, topic)) == 1
 
     asyncio.run(scenario())
 
