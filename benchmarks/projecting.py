@@ -2,26 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from aiokafka import AIOKafkaProducer
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from benchmarks.ground import NOON, Ground, held
+from benchmarks.ground import Ground
 from benchmarks.harness import Row, compare
+from benchmarks.rebuilding import publish_all
 from relais_contracts import CloudEvent
 from services.billing.edges.tariff_file import read_tariff
 from services.billing.main import reactions
 from services.billing.views.statements import Statements
+from services.chassis.at_once import AtOnce
 from services.chassis.database import Database
 from services.chassis.effects import Reaction
-from services.chassis.event_store import Recorded
-from services.chassis.ids import new_id
 from services.chassis.inbox import Inbox
-from services.chassis.kafka import KafkaConnection
 from services.chassis.settings import Settings
-from services.sessions.edges.publish import SOURCE, publish
 
 EVENTS = 4_000
 TABLES = "billing.statement_lines, billing.inbox_positions, billing.inbox_versions"
@@ -35,7 +32,7 @@ def rows(ground: Ground, *, short: bool) -> Iterator[Row]:
     event_count = EVENTS // 4 if short else EVENTS
     database = ground.database("billing")
     topic = ground.new_topic("bench.projection")
-    asyncio.run(_publish(ground.kafka(), topic, event_count))
+    asyncio.run(publish_all(ground.kafka(), topic, event_count))
     settings = Settings()
     statements = Statements(read_tariff(settings.tariff_file), settings.zone())
 
@@ -44,12 +41,15 @@ def rows(ground: Ground, *, short: bool) -> Iterator[Row]:
         began_at: list[float] = []
 
         def noting(reaction: Reaction) -> Reaction:
-            def noted(connection: Connection[DictRow], event: CloudEvent) -> None:
+            if not isinstance(reaction, AtOnce):
+                return reaction
+
+            def noted(connection: Connection[DictRow], events: Sequence[CloudEvent]) -> None:
                 if not began_at:
                     began_at.append(time.perf_counter())
-                reaction(connection, event)
+                reaction.many(connection, events)
 
-            return noted
+            return AtOnce(noted)
 
         inbox = Inbox(
             consumer="billing",
@@ -82,37 +82,6 @@ def rows(ground: Ground, *, short: bool) -> Iterator[Row]:
         at_least=0.40,
     )
     database.close()
-
-
-async def _publish(kafka: KafkaConnection, topic: str, event_count: int) -> None:
-    async with AIOKafkaProducer(**kafka.client_options(), enable_idempotence=True, linger_ms=5) as producer:
-        sent = []
-        for number in range(event_count):
-            key, value, headers = _event(number).to_record()
-            sent.append(await producer.send(topic, value, key, headers=headers))
-        await asyncio.gather(*sent)
-
-
-def _event(number: int) -> CloudEvent:
-    recorded = Recorded(
-        event_id=new_id(),
-        aggregate_id=new_id(),
-        version=1,
-        name="sessions.SessionHeld.v1",
-        data=held(number),
-        recorded_at=NOON,
-        actor="mentor:bench@example.org",
-        correlation_id=new_id(),
-        causation_id=None,
-        traceparent=None,
-    )
-    publication = publish(recorded)
-    assert publication is not None
-    _, key, data = publication
-    return CloudEvent(
-        recorded.event_id, data.ce_type, SOURCE, recorded.aggregate_id, 1, NOON, recorded.correlation_id, None,
-        recorded.actor, None, key, data,
-    )  # fmt: skip
 
 
 async def _until_all_stand(inbox: Inbox, database: Database, event_count: int) -> float:

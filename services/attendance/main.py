@@ -1,7 +1,11 @@
 """Builds the service *attendance*: the only place where its parts come together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from relais_contracts import CloudEvent
 from relais_contracts.sessions import (
     SessionCancelled,
     SessionCorrected,
@@ -17,6 +21,7 @@ from relais_contracts.transfers import (
     StudentTransferred,
     StudentUpdated,
 )
+from services.attendance.domain.attendance_file import SessionState
 from services.attendance.edges.api import attendance_router, entries_router
 from services.attendance.edges.continuity import continuity_router
 from services.attendance.reactions.on_mentor_registered import on_mentor_registered
@@ -29,8 +34,10 @@ from services.attendance.reactions.on_session_scheduled import on_session_schedu
 from services.attendance.reactions.on_student_enrolled import on_student_enrolled
 from services.attendance.reactions.on_student_transferred import on_student_transferred
 from services.attendance.reactions.on_student_updated import on_student_updated
+from services.attendance.views import sessions
 from services.chassis.access import Guard
 from services.chassis.accounts import Accounts, with_accounts
+from services.chassis.at_once import AtOnce
 from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
 from services.chassis.database import Database
@@ -41,10 +48,29 @@ from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.parked_api import PARKED_EVENTS, no_others, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
+from services.chassis.replay.view import ACCOUNTS, Table, View
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 
 NAME = "attendance"
+TOPICS = ("relais.sessions", "relais.transfers")
+
+STATES: Mapping[str, Callable[[CloudEvent], SessionState]] = {
+    SessionScheduled.ce_type: on_session_scheduled,
+    SessionRescheduled.ce_type: on_session_rescheduled,
+    SessionReassigned.ce_type: on_session_reassigned,
+    SessionCancelled.ce_type: on_session_cancelled,
+    SessionHeld.ce_type: on_session_held,
+    SessionCorrected.ce_type: on_session_corrected,
+}
+"""What events say of a session, by event type."""
+
+
+def keep_states(connection: Connection[DictRow], events: Sequence[CloudEvent]) -> None:
+    sessions.add_states(connection, [(event, STATES[event.type](event)) for event in events])
+
+
+KEEP_STATES = AtOnce(keep_states)
 
 REACTIONS: Mapping[str, list[Reaction]] = with_accounts(
     {
@@ -53,15 +79,30 @@ REACTIONS: Mapping[str, list[Reaction]] = with_accounts(
         StudentEnrolled.ce_type: [on_student_enrolled],
         StudentTransferred.ce_type: [on_student_transferred],
         StudentUpdated.ce_type: [on_student_updated],
-        SessionScheduled.ce_type: [on_session_scheduled],
-        SessionRescheduled.ce_type: [on_session_rescheduled],
-        SessionReassigned.ce_type: [on_session_reassigned],
-        SessionCancelled.ce_type: [on_session_cancelled],
-        SessionHeld.ce_type: [on_session_held],
-        SessionCorrected.ce_type: [on_session_corrected],
+        **{ce_type: [KEEP_STATES] for ce_type in STATES},
     }
 )
 """What attendance does when something happens, by event type."""
+
+VIEW = View(
+    service=NAME,
+    names=("attendance", "continuity"),
+    topics=TOPICS,
+    reactions=REACTIONS,
+    tables=[
+        Table("session_states", ("student_id", "session_id", "sequence")),
+        Table("student_states", ("student_id", "sequence")),
+        Table("pairing_states", ("student_id", "sequence")),
+        Table("mentors", ("mentor_id",)),
+        *ACCOUNTS,
+    ],
+    built_last=("session_states_by_start", "session_states_make_ups"),
+)
+
+
+def view(settings: Settings) -> View:
+    """The students' files, and with them everybody's week, to be built again."""
+    return VIEW
 
 
 def build(settings: Settings) -> Service:
@@ -92,7 +133,7 @@ def build(settings: Settings) -> Service:
     clock, zone = clock_for(settings.sandbox_clock_file), settings.zone()
     inbox = Inbox(
         consumer=NAME,
-        topics=["relais.sessions", "relais.transfers"],
+        topics=TOPICS,
         database=database,
         kafka=kafka,
         reactions=REACTIONS,

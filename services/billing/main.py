@@ -1,10 +1,15 @@
 """Builds the service *billing*: the only place where its parts come together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from relais_contracts import CloudEvent
 from relais_contracts.sessions import SessionCancelled, SessionCorrected, SessionHeld
 from relais_contracts.transfers import MentorRegistered, MentorUpdated, StudentEnrolled, StudentUpdated
 from services.billing.domain.events import EVENT_TYPES
+from services.billing.domain.statement import Documented
 from services.billing.edges.api import lines_router, statements_router
 from services.billing.edges.months import months_router
 from services.billing.edges.publish import publish
@@ -14,9 +19,11 @@ from services.billing.reactions.on_session_cancelled import on_session_cancelled
 from services.billing.reactions.on_session_corrected import on_session_corrected
 from services.billing.reactions.on_session_held import on_session_held
 from services.billing.reactions.on_student_enrolled import on_student_enrolled
+from services.billing.views.recording import Place, Said
 from services.billing.views.statements import Statements
 from services.chassis.access import Guard
 from services.chassis.accounts import Accounts, with_accounts
+from services.chassis.at_once import AtOnce
 from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
 from services.chassis.commands import Commands
@@ -28,24 +35,52 @@ from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
+from services.chassis.replay.view import ACCOUNTS, Table, View
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 
 NAME = "billing"
+TOPICS = ("relais.sessions", "relais.transfers")
+
+
+DOCUMENTED: Mapping[str, Callable[[CloudEvent], Documented]] = {
+    SessionHeld.ce_type: on_session_held,
+    SessionCancelled.ce_type: on_session_cancelled,
+    SessionCorrected.ce_type: on_session_corrected,
+}
+"""What events say of a session that goes on a statement, by event type."""
 
 
 def reactions(statements: Statements) -> Mapping[str, list[Reaction]]:
     """What billing does when something happens, by event type."""
+
+    def record(connection: Connection[DictRow], events: Sequence[CloudEvent]) -> None:
+        statements.record(
+            connection, [Said(DOCUMENTED[event.type](event), event.time, _place(event)) for event in events]
+        )
+
+    at_once = AtOnce(record)
     return with_accounts(
         {
-            SessionHeld.ce_type: [on_session_held(statements)],
-            SessionCancelled.ce_type: [on_session_cancelled(statements)],
-            SessionCorrected.ce_type: [on_session_corrected(statements)],
             MentorRegistered.ce_type: [on_mentor_registered],
             MentorUpdated.ce_type: [on_mentor_registered],
             StudentEnrolled.ce_type: [on_student_enrolled],
             StudentUpdated.ce_type: [on_student_enrolled],
+            **{ce_type: [at_once] for ce_type in DOCUMENTED},
         }
+    )
+
+
+def view(settings: Settings) -> View:
+    """The statements' lines, to be built again. Closings are commands: the lines are built around them."""
+    return View(
+        service=NAME,
+        names=("billing", "statements"),
+        topics=TOPICS,
+        reactions=reactions(Statements(read_tariff(settings.tariff_file), settings.zone())),
+        tables=[Table("statement_lines", ("line_id",)), Table("names", ("person_id",)), *ACCOUNTS],
+        built_last=("statement_lines_of_mentor", "statement_lines_of_month"),
+        looks_at={"closed_statements": "closed_at"},
     )
 
 
@@ -77,7 +112,7 @@ def build(settings: Settings) -> Service:
     clock = clock_for(settings.sandbox_clock_file)
     inbox = Inbox(
         consumer=NAME,
-        topics=["relais.sessions", "relais.transfers"],
+        topics=TOPICS,
         database=database,
         kafka=kafka,
         reactions=reactions(statements),
@@ -97,3 +132,9 @@ def build(settings: Settings) -> Service:
         before_metrics=parked_gauges(database),
     )
     return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], close=database.close)
+
+
+def _place(event: CloudEvent) -> Place | None:
+    if event.topic is None or event.partition is None or event.offset is None:
+        return None
+    return event.topic, event.partition, event.offset

@@ -7,7 +7,7 @@ A database or broker that is away is waited for in the handler, with backoff: a 
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, assert_never
 
@@ -177,7 +177,7 @@ class _LaneDriver(ConsumerRebalanceListener):  # type: ignore[misc]
             self._lane.revoked()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        await self._drive(self._lane.assigned(tp.partition for tp in assigned))
+        await drive(self._lane.assigned(tp.partition for tp in assigned), self._do)
 
     def _broker(self) -> KafkaBroker:
         broker = KafkaBroker(
@@ -228,21 +228,7 @@ class _LaneDriver(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _take(self, records: tuple["ConsumerRecord[bytes, bytes]", ...]) -> None:
         """FastStream's handler: never raises, because FastStream would drop the batch."""
         async with self._in_hand:
-            await self._drive(self._lane.take(records))
-
-    async def _drive(self, steps: Steps[T]) -> T:
-        """Does what the lane asks for, until it has no more to ask."""
-        try:
-            step = next(steps)
-            while True:
-                try:
-                    answer = await self._do(step)
-                except Exception as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(answer)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            await drive(self._lane.take(records), self._do)
 
     async def _do(self, step: Step) -> object:
         match step:
@@ -283,6 +269,21 @@ class _LaneDriver(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+async def drive(steps: Steps[T], do: Callable[[Step], Awaitable[object]]) -> T:
+    """Does what a lane asks for, until it has no more to ask."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = await do(step)
+            except Exception as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
 
 
 async def _as_they_are(records: tuple["ConsumerRecord[bytes, bytes]", ...]) -> KafkaMessage:

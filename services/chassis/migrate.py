@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import TupleRow
+from psycopg.rows import DictRow, TupleRow
 
 from services.chassis.kafka import KafkaConnection, ensure_topics
 from services.chassis.settings import Settings
@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now()
 )
 """
+APPLIED_IN = "SELECT name, sha256 FROM {}.schema_migrations"
 APPLIED = "SELECT name, sha256 FROM schema_migrations"
 RECORD = "INSERT INTO schema_migrations (name, sha256) VALUES (%s, %s)"
 
@@ -56,6 +57,30 @@ def migrations_of(service: str) -> list[Migration]:
         for owner in ("chassis", service)
         for file in sorted((SERVICES / owner / "migrations").glob("*.sql"))
     ]
+
+
+def fingerprint_of(service: str) -> str:
+    """Changes with any migration of the service."""
+    digests = "".join(migration.sha256 for migration in migrations_of(service))
+    return hashlib.sha256(digests.encode()).hexdigest()
+
+
+def unapplied(connection: Connection[DictRow], service: str) -> list[str]:
+    """The migrations that the live schema lacks, or has in another version than this code."""
+    try:
+        rows = connection.execute(sql.SQL(APPLIED_IN).format(sql.Identifier(service))).fetchall()
+    except psycopg.errors.UndefinedTable:
+        rows = []
+    applied = {(row["name"], row["sha256"]) for row in rows}
+    return [each.name for each in migrations_of(service) if (each.name, each.sha256) not in applied]
+
+
+def build_schema(connection: Connection[DictRow], service: str, schema: str) -> None:
+    """Makes, within the caller's transaction, another schema with all that the service's own one has, but empty."""
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
+    for migration in migrations_of(service):
+        connection.execute(migration.text.encode())
 
 
 def migrate(settings: Settings) -> list[str]:

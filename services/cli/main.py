@@ -21,6 +21,7 @@ COMMANDS = {
     "explain": ("explain", "One event and everything that it caused."),
     "lag": ("lag", "Backlog and lag per service, topic and partition."),
     "parked": ("parked", "What was set aside: list, show, retry in order, skip with a reason."),
+    "replay": ("replay", "Builds a view again beside the live one; shows the differences; switches."),
     "audit": ("audit", "The audit log, its proof, and all of it as JSON lines."),
     "clock": ("clock", "The clock of a sandbox (relais up --sandbox)."),
     "doctor": ("doctor", "Checks settings, servers, topics, clock and rights; says what to do."),

@@ -12,6 +12,7 @@ from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.parked_api import PARKED_EVENTS, no_others, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
+from services.chassis.replay.view import Table, View
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.notifier.edges.api import create_router
@@ -22,6 +23,53 @@ from services.notifier.edges.smtp import SmtpAddress, SmtpServer
 from services.notifier.reactions import reactions
 
 NAME = "notifier"
+TOPICS = ("relais.transfers", "relais.sessions")
+
+
+def view(settings: Settings) -> View:
+    """The people and the e-mails, to be built again: none is ever sent by that, and what was sent stays as it was."""
+    return View(
+        service=NAME,
+        names=("emails", "notifier"),
+        topics=TOPICS,
+        reactions=reactions(
+            mail_domain=_mail_domain(settings),
+            support_email=settings.support_email,
+            clock=clock_for(settings.sandbox_clock_file),
+            quiet=True,
+        ),
+        tables=[
+            Table("people", ("person_id",)),
+            Table("calendar_sessions", ("session_id",)),
+            Table(
+                "emails",
+                ("email_id",),
+                ignored=(
+                    *(
+                        "state",
+                        "attempts",
+                        "resends",
+                        "message_id",
+                        "created_at",
+                        "next_attempt_at",
+                        "sent_at",
+                        "settled_at",
+                    ),
+                    *("last_error", "recipient", "language", "subject", "text_body", "html_body"),
+                ),
+                kept=True,
+            ),
+        ],
+        built_last=(
+            "emails_due",
+            "emails_newest",
+            "emails_recipient",
+            "emails_needs",
+            "people_by_email",
+            "calendar_sessions_by_mentor",
+            "calendar_sessions_by_student",
+        ),
+    )
 
 
 def build(settings: Settings) -> Service:
@@ -47,14 +95,10 @@ def build(settings: Settings) -> Service:
         sender = Sender(database_url=url, renderer=renderer, server=server, mail_from=settings.mail_from, clock=clock)
     inbox = Inbox(
         consumer=NAME,
-        topics=("relais.transfers", "relais.sessions"),
+        topics=TOPICS,
         database=database,
         kafka=kafka,
-        reactions=reactions(
-            mail_domain=parseaddr(settings.mail_from)[1].rpartition("@")[2],
-            support_email=settings.support_email,
-            clock=clock,
-        ),
+        reactions=reactions(mail_domain=_mail_domain(settings), support_email=settings.support_email, clock=clock),
         after_commit=sender.wake if sender else None,
     )
 
@@ -87,3 +131,7 @@ def build(settings: Settings) -> Service:
         tasks=(sender.run,) if sender else (),
         close=database.close,
     )
+
+
+def _mail_domain(settings: Settings) -> str:
+    return parseaddr(settings.mail_from)[1].rpartition("@")[2]

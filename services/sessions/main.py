@@ -16,6 +16,7 @@ from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
+from services.chassis.replay.view import ACCOUNTS, Table, View
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.sessions.domain.events import EVENT_TYPES
@@ -27,6 +28,34 @@ from services.sessions.reactions.on_student_transferred import on_student_transf
 from services.sessions.views import directory, sessions_list
 
 NAME = "sessions"
+
+
+TOPICS = (own_events.TOPIC, foreign_events.TOPIC)
+
+VIEW = View(
+    service=NAME,
+    names=("sessions",),
+    topics=TOPICS,
+    # A transfer hands over sessions by a command of ours; that is done, and is not done again.
+    reactions=with_accounts({**sessions_list.REACTIONS, **directory.REACTIONS}),
+    tables=[
+        Table("sessions_list", ("session_id", "version")),
+        Table("students", ("student_id",)),
+        Table("mentors", ("mentor_id",)),
+        *ACCOUNTS,
+    ],
+    built_last=(
+        "sessions_list_by_start",
+        "sessions_list_by_mentor",
+        "sessions_list_by_student",
+        "sessions_list_make_ups",
+    ),
+)
+
+
+def view(settings: Settings) -> View:
+    """The list of sessions and the directory, to be built again."""
+    return VIEW
 
 
 def build(settings: Settings) -> Service:
@@ -60,7 +89,7 @@ def build(settings: Settings) -> Service:
 
     inbox = Inbox(
         consumer=NAME,
-        topics=[own_events.TOPIC, foreign_events.TOPIC],
+        topics=TOPICS,
         database=database,
         kafka=kafka,
         reactions=with_accounts(

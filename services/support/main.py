@@ -13,6 +13,7 @@ from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.parked_api import PARKED_EVENTS, no_others, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
+from services.chassis.replay.view import Table, View
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.support.edges.api import audit_router
@@ -27,6 +28,34 @@ NAME = "support"
 def reactions() -> Mapping[str, list[Reaction]]:
     """Every published event goes into the audit log."""
     return {ce_type: [on_any_event] for ce_type in REGISTRY}
+
+
+def view(settings: Settings) -> View:
+    """The audit log, to be built again; late events then stand in their own place, so the chains may differ."""
+    return View(
+        service=NAME,
+        names=("audit",),
+        topics=TOPICS,
+        reactions=reactions(),
+        tables=[
+            Table("audit_events", ("event_id",), ignored=("number", "digest")),
+            Table("audit_heads", ("topic", "partition"), ignored=("digest",)),
+        ],
+        built_last=(
+            "audit_events_newest",
+            "audit_events_of_subject",
+            "audit_events_of_student",
+            "audit_events_of_actor",
+            "audit_events_of_email",
+            "audit_events_of_type",
+            "audit_events_of_correlation",
+            "audit_events_of_cause",
+            "audit_events_chain",
+            "audit_events_of_mentor",
+            "audit_events_from_mentor",
+            "audit_events_to_mentor",
+        ),
+    )
 
 
 def build(settings: Settings) -> Service:

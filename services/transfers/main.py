@@ -16,6 +16,7 @@ from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
+from services.chassis.replay.view import ACCOUNTS, Table, View
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.transfers.domain.event_types import EVENT_TYPES
@@ -34,6 +35,30 @@ LISTS = {
     contract.StudentUpdated.ce_type: [student_list.on_updated],
     contract.StudentTransferred.ce_type: [student_list.on_transferred],
 }
+
+
+TOPICS = (contract.TOPIC, sessions.TOPIC)
+REACTIONS = with_accounts({**LISTS, **absence_list.REACTIONS, **planned_sessions.REACTIONS})
+
+VIEW = View(
+    service="transfers",
+    names=("transfers", "mentors", "students", "absences"),
+    topics=TOPICS,
+    reactions=REACTIONS,
+    tables=[
+        Table("mentor_list", ("mentor_id", "version")),
+        Table("student_list", ("student_id", "version")),
+        Table("absence_list", ("absence_id", "version"), ignored=("checked_at",)),
+        Table("planned_sessions", ("session_id", "version")),
+        *ACCOUNTS,
+    ],
+    built_last=("planned_sessions_by_student",),
+)
+
+
+def view(settings: Settings) -> View:
+    """The lists of mentors, students and absences, to be built again."""
+    return VIEW
 
 
 def build(settings: Settings) -> Service:
@@ -56,10 +81,10 @@ def build(settings: Settings) -> Service:
     store.on_appended = relay.wake
     inbox = Inbox(
         consumer="transfers",
-        topics=[contract.TOPIC, sessions.TOPIC],
+        topics=TOPICS,
         database=database,
         kafka=kafka,
-        reactions=with_accounts({**LISTS, **absence_list.REACTIONS, **planned_sessions.REACTIONS}),
+        reactions=REACTIONS,
     )
 
     locks = PlaceLocks(settings.database_url_for("transfers"))

@@ -16,6 +16,7 @@ from psycopg.rows import DictRow
 from deploy.local import Stack
 from relais_contracts import CloudEvent, sessions
 from services.chassis import parked
+from services.chassis.at_once import AtOnce
 from services.chassis.database import Database
 from services.chassis.effects import Effects, PositionMoved, Reaction, StoredRecord
 from services.chassis.effects_rows import EffectsRows
@@ -400,3 +401,31 @@ def test_position_and_effect_are_one(billing: Database, topic: str) -> None:
         failing.apply(topic, {0: [as_read(topic, number, one) for number, one in enumerate(events)]}, {0: 0})
     assert effects_in(billing) == {}
     assert failing.rows.positions(topic, [0]) == {0: 0}
+
+
+@pytest.mark.mutation("a batch that fails at once is tried one by one")
+def test_reactions_that_take_many_events_get_them_together_and_poison_stays_alone(
+    inbox_of: Callable[..., Inbox], billing: Database, kafka: KafkaConnection, topic: str
+) -> None:
+    events = stream(students=20, versions=3)
+    poison, sizes = events[0].subject, []
+
+    def react(connection: Connection[DictRow], several: Sequence[CloudEvent]) -> None:
+        sizes.append(len(several))
+        for one in several:
+            record_effect(connection, one)
+            if one.subject == poison and one.sequence == 2:
+                raise LookupError("no tariff")
+
+    async def scenario() -> None:
+        await send(kafka, topic, records(events))
+        async with running(inbox_of(AtOnce(react)).run):
+            await eventually(lambda: sum(map(len, effects_in(billing).values())) == len(events) - 2)
+        assert [one.event_id for one in parked.list_open(billing)] == [
+            str(one.id) for one in events if one.subject == poison and one.sequence > 1
+        ]
+        expected = by_key([one for one in events if one.subject != poison or one.sequence == 1])
+        assert effects_in(billing) == expected
+
+    asyncio.run(scenario())
+    assert max(sizes) > 1

@@ -1,20 +1,16 @@
 """A session was cancelled: its reason goes into the student's file (S7)."""
 
-from psycopg import Connection
-from psycopg.rows import DictRow
-
 from relais_contracts import CloudEvent
 from relais_contracts.sessions import SessionCancelled
 from services.attendance.domain.attendance_file import SessionState
 from services.attendance.domain.standing import Cause, Outcome
-from services.attendance.views import sessions
 
 
-def on_session_cancelled(connection: Connection[DictRow], event: CloudEvent) -> None:
-    """The reaction to SessionCancelled."""
+def on_session_cancelled(event: CloudEvent) -> SessionState:
+    """What SessionCancelled says."""
     cancelled = event.data
     assert isinstance(cancelled, SessionCancelled)
-    state = SessionState(
+    return SessionState(
         session_id=cancelled.session_id,
         event_id=event.id,
         mentor_id=cancelled.mentor_id,
@@ -25,4 +21,3 @@ def on_session_cancelled(connection: Connection[DictRow], event: CloudEvent) -> 
         recoverable=cancelled.recoverable,
         makes_up_for=cancelled.makes_up_for,
     )
-    sessions.add_state(connection, cancelled.student_id, state, sequence=event.sequence, recorded_at=event.time)

@@ -1,20 +1,16 @@
 """Support corrected what was documented: the file says what holds now."""
 
-from psycopg import Connection
-from psycopg.rows import DictRow
-
 from relais_contracts import CloudEvent
 from relais_contracts.sessions import SessionCorrected
 from services.attendance.domain.attendance_file import SessionState
 from services.attendance.domain.standing import Cause, Outcome
-from services.attendance.views import sessions
 
 
-def on_session_corrected(connection: Connection[DictRow], event: CloudEvent) -> None:
-    """The reaction to SessionCorrected."""
+def on_session_corrected(event: CloudEvent) -> SessionState:
+    """What SessionCorrected says."""
     corrected = event.data
     assert isinstance(corrected, SessionCorrected)
-    state = SessionState(
+    return SessionState(
         session_id=corrected.session_id,
         event_id=event.id,
         mentor_id=corrected.mentor_id,
@@ -25,7 +21,6 @@ def on_session_corrected(connection: Connection[DictRow], event: CloudEvent) -> 
         recoverable=corrected.recoverable,
         makes_up_for=corrected.makes_up_for,
     )
-    sessions.add_state(connection, corrected.student_id, state, sequence=event.sequence, recorded_at=event.time)
 
 
 def outcome_of(corrected: SessionCorrected) -> Outcome:

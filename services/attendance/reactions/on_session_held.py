@@ -1,20 +1,16 @@
 """A session was held: the student attended."""
 
-from psycopg import Connection
-from psycopg.rows import DictRow
-
 from relais_contracts import CloudEvent
 from relais_contracts.sessions import SessionHeld
 from services.attendance.domain.attendance_file import SessionState
 from services.attendance.domain.standing import Outcome
-from services.attendance.views import sessions
 
 
-def on_session_held(connection: Connection[DictRow], event: CloudEvent) -> None:
-    """The reaction to SessionHeld."""
+def on_session_held(event: CloudEvent) -> SessionState:
+    """What SessionHeld says."""
     held = event.data
     assert isinstance(held, SessionHeld)
-    state = SessionState(
+    return SessionState(
         session_id=held.session_id,
         event_id=event.id,
         mentor_id=held.mentor_id,
@@ -23,4 +19,3 @@ def on_session_held(connection: Connection[DictRow], event: CloudEvent) -> None:
         outcome=Outcome.HELD,
         makes_up_for=held.makes_up_for,
     )
-    sessions.add_state(connection, held.student_id, state, sequence=event.sequence, recorded_at=event.time)

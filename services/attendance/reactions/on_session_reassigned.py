@@ -1,20 +1,16 @@
 """An upcoming session went to another mentor: the file names the one who holds it."""
 
-from psycopg import Connection
-from psycopg.rows import DictRow
-
 from relais_contracts import CloudEvent
 from relais_contracts.sessions import SessionReassigned
 from services.attendance.domain.attendance_file import SessionState
 from services.attendance.domain.standing import Outcome
-from services.attendance.views import sessions
 
 
-def on_session_reassigned(connection: Connection[DictRow], event: CloudEvent) -> None:
-    """The reaction to SessionReassigned."""
+def on_session_reassigned(event: CloudEvent) -> SessionState:
+    """What SessionReassigned says."""
     reassigned = event.data
     assert isinstance(reassigned, SessionReassigned)
-    state = SessionState(
+    return SessionState(
         session_id=reassigned.session_id,
         event_id=event.id,
         mentor_id=reassigned.to_mentor_id,
@@ -23,4 +19,3 @@ def on_session_reassigned(connection: Connection[DictRow], event: CloudEvent) ->
         outcome=Outcome.PLANNED,
         makes_up_for=reassigned.makes_up_for,
     )
-    sessions.add_state(connection, reassigned.student_id, state, sequence=event.sequence, recorded_at=event.time)

@@ -1,6 +1,6 @@
 """The read model of sessions in the file: table ``session_states``, one row an event, from relais.sessions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Final
@@ -9,15 +9,15 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from relais_contracts import CloudEvent
 from services.attendance.domain.attendance_file import Entry, Move, SessionState, entry_of
 from services.attendance.domain.standing import Cause, Outcome
+from services.chassis.at_once import add_rows, copy_into
 
-ADD: Final = """
-INSERT INTO session_states (
-    student_id, session_id, sequence, event_id, mentor_id, starts_at, duration_minutes, outcome, cause,
-    recoverable, makes_up_for, moved_from, move_requested_by, move_late, recorded_at
-) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-"""
+ADD: Final = copy_into(
+    "session_states", "student_id", "session_id", "sequence", "event_id", "mentor_id", "starts_at", "duration_minutes",
+    "outcome", "cause", "recoverable", "makes_up_for", "moved_from", "move_requested_by", "move_late", "recorded_at",
+)  # fmt: skip
 
 STATES_OF_STUDENT: Final = """
 SELECT session_id, event_id, mentor_id, starts_at, duration_minutes, outcome, cause, recoverable,
@@ -37,30 +37,29 @@ LIMIT %(limit)s
 """
 
 
-def add_state(
-    connection: Connection[DictRow], student_id: UUID, state: SessionState, *, sequence: int, recorded_at: datetime
-) -> None:
-    """Adds what one event says about a session."""
+def add_states(connection: Connection[DictRow], said: Iterable[tuple[CloudEvent, SessionState]]) -> None:
+    """Adds what events say about sessions, one row an event."""
+    add_rows(connection, ADD, (_row(event, state) for event, state in said))
+
+
+def _row(event: CloudEvent, state: SessionState) -> Sequence[object]:
     move = state.move
-    connection.execute(
-        ADD,
-        (
-            student_id,
-            state.session_id,
-            sequence,
-            state.event_id,
-            state.mentor_id,
-            state.starts_at,
-            state.duration_minutes,
-            state.outcome.value,
-            state.cause.value if state.cause is not None else None,
-            state.recoverable,
-            state.makes_up_for,
-            move.previous_starts_at if move is not None else None,
-            move.requested_by if move is not None else None,
-            move.late if move is not None else None,
-            recorded_at,
-        ),
+    return (
+        getattr(event.data, "student_id"),  # noqa: B009 - every event of a session has one
+        state.session_id,
+        event.sequence,
+        state.event_id,
+        state.mentor_id,
+        state.starts_at,
+        state.duration_minutes,
+        state.outcome.value,
+        state.cause.value if state.cause is not None else None,
+        state.recoverable,
+        state.makes_up_for,
+        move.previous_starts_at if move is not None else None,
+        move.requested_by if move is not None else None,
+        move.late if move is not None else None,
+        event.time,
     )
 
 

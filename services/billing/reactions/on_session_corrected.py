@@ -1,36 +1,25 @@
 """Support corrected an outcome: its line is replaced while the statement is open, adjusted on the next one after."""
 
-from collections.abc import Callable
-
-from psycopg import Connection
-from psycopg.rows import DictRow
-
 from relais_contracts import CloudEvent
 from relais_contracts.sessions import SessionCorrected
 from services.billing.domain.statement import Documented
 from services.billing.domain.tariff import Outcome
-from services.billing.views.statements import Statements
 
 
-def on_session_corrected(statements: Statements) -> Callable[[Connection[DictRow], CloudEvent], None]:
-    """The reaction to SessionCorrected."""
-
-    def react(connection: Connection[DictRow], event: CloudEvent) -> None:
-        corrected = event.data
-        assert isinstance(corrected, SessionCorrected)
-        documented = Documented(
-            event_id=event.id,
-            session_id=corrected.session_id,
-            student_id=corrected.student_id,
-            mentor_id=corrected.mentor_id,
-            starts_at=corrected.starts_at,
-            duration_minutes=corrected.duration_minutes,
-            path=corrected.path,
-            outcome=outcome_of(corrected),
-        )
-        statements.record(connection, documented, recorded_at=event.time)
-
-    return react
+def on_session_corrected(event: CloudEvent) -> Documented:
+    """What SessionCorrected documents."""
+    corrected = event.data
+    assert isinstance(corrected, SessionCorrected)
+    return Documented(
+        event_id=event.id,
+        session_id=corrected.session_id,
+        student_id=corrected.student_id,
+        mentor_id=corrected.mentor_id,
+        starts_at=corrected.starts_at,
+        duration_minutes=corrected.duration_minutes,
+        path=corrected.path,
+        outcome=outcome_of(corrected),
+    )
 
 
 def outcome_of(corrected: SessionCorrected) -> Outcome | None:

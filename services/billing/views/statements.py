@@ -6,7 +6,7 @@ Updated by what sessions publish (``record``) and by closing (``close``); read a
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -15,41 +15,13 @@ from psycopg.rows import DictRow
 
 from services.billing.domain.events import StatementClosed
 from services.billing.domain.month import Month
-from services.billing.domain.statement import Documented, EarlierLine, post
-from services.billing.domain.tariff import Outcome, Tariff
-from services.chassis.ids import derived_id
+from services.billing.domain.tariff import Tariff
+from services.billing.views.recording import Recording, Said
 
-# Recording takes the weaker lock, which many may hold; closing takes the stronger one, and so waits for every line
-# that is being recorded, and none slips onto a statement while it is closed.
-LOCK_TO_RECORD: Final = "LOCK TABLE closed_statements IN ROW SHARE MODE"
+CONSUMER: Final = "billing"
+
+# Against those who record lines (see recording.py).
 LOCK_TO_CLOSE: Final = "LOCK TABLE closed_statements IN EXCLUSIVE MODE"
-
-# One question for both, since it is asked for every event: the lines of the session that stand, and the closed months.
-STANDING: Final = """
-(
-    SELECT line_id, month, outcome, amount_cents, starts_at
-    FROM statement_lines
-    WHERE session_id = %(session_id)s AND mentor_id = %(mentor_id)s AND superseded_at IS NULL
-    ORDER BY recorded_at, line_id
-)
-UNION ALL
-SELECT NULL, month, NULL, NULL, NULL FROM closed_statements WHERE mentor_id = %(mentor_id)s
-"""
-
-SUPERSEDE: Final = """
-UPDATE statement_lines SET superseded_by = %s, superseded_at = %s WHERE line_id = ANY(%s)
-"""
-
-ADD_LINE: Final = """
-INSERT INTO statement_lines (
-    line_id, mentor_id, month, kind, session_id, student_id, event_id, outcome, starts_at, duration_minutes, path,
-    level, rate_cents, share_percent, amount_cents, currency, rate_version, recorded_at
-) VALUES (
-    %(line_id)s, %(mentor_id)s, %(month)s, %(kind)s, %(session_id)s, %(student_id)s, %(event_id)s, %(outcome)s,
-    %(starts_at)s, %(duration_minutes)s, %(path)s, %(level)s, %(rate_cents)s, %(share_percent)s, %(amount_cents)s,
-    %(currency)s, %(rate_version)s, %(recorded_at)s
-)
-"""
 
 LINES: Final = """
 SELECT line_id, month, kind, session_id, student_id, event_id, outcome, starts_at, duration_minutes, path, level,
@@ -99,9 +71,19 @@ SELECT line_id FROM statement_lines WHERE mentor_id = %s AND month = %s AND supe
 
 CLOSED_AMONG: Final = "SELECT mentor_id FROM closed_statements WHERE month = %s AND mentor_id = ANY(%s)"
 
+# With what the inbox has dealt with by now: no line is being recorded, so none of it is in between.
 ADD_CLOSED: Final = """
-INSERT INTO closed_statements (mentor_id, month, currency, total_cents, closed_at, closed_by)
-VALUES (%s, %s, %s, %s, %s, %s)
+INSERT INTO closed_statements (mentor_id, month, currency, total_cents, closed_at, closed_by, seen)
+SELECT %s, %s, %s, %s, %s, %s, jsonb_build_object(
+    'next_offsets', (
+        SELECT coalesce(jsonb_object_agg(topic || '/' || partition, next_offset), '{}')
+        FROM inbox_positions WHERE consumer = %s
+    ),
+    'set_aside', (
+        SELECT coalesce(jsonb_agg(topic || '/' || partition || '/' || record_offset), '[]')
+        FROM parked WHERE consumer = %s AND state IN ('waiting', 'parked')
+    )
+)
 """
 
 
@@ -131,52 +113,9 @@ class Statements:
         self.tariff = tariff
         self.zone = zone
 
-    def record(self, connection: Connection[DictRow], documented: Documented, recorded_at: datetime) -> None:
-        """Puts what an event documents on the right statement. Raises NoTariff."""
-        connection.execute(LOCK_TO_RECORD)
-        asked = {"session_id": documented.session_id, "mentor_id": documented.mentor_id}
-        rows = connection.execute(STANDING, asked).fetchall()
-        posting = post(
-            documented,
-            earlier=[
-                EarlierLine(
-                    line_id=row["line_id"],
-                    month=Month.parse(row["month"]),
-                    of=Month.of(row["starts_at"], self.zone),
-                    outcome=Outcome(row["outcome"]),
-                    amount_cents=row["amount_cents"],
-                )
-                for row in rows
-                if row["line_id"] is not None
-            ],
-            closed_months={Month.parse(row["month"]) for row in rows if row["line_id"] is None},
-            tariff=self.tariff,
-            zone=self.zone,
-        )
-        if posting.superseded:
-            connection.execute(SUPERSEDE, (documented.event_id, recorded_at, list(posting.superseded)))
-        if (line := posting.line) is not None:
-            values: dict[str, Any] = {
-                "line_id": derived_id("statement line", documented.event_id),
-                "mentor_id": documented.mentor_id,
-                "month": str(line.month),
-                "kind": line.kind.value,
-                "session_id": documented.session_id,
-                "student_id": documented.student_id,
-                "event_id": documented.event_id,
-                "outcome": line.outcome.value,
-                "starts_at": documented.starts_at,
-                "duration_minutes": documented.duration_minutes,
-                "path": documented.path,
-                "level": line.price.level,
-                "rate_cents": line.price.rate_cents,
-                "share_percent": line.price.share_percent,
-                "amount_cents": line.amount_cents,
-                "currency": self.tariff.currency,
-                "rate_version": line.price.rate_version,
-                "recorded_at": recorded_at,
-            }
-            connection.execute(ADD_LINE, values)
+    def record(self, connection: Connection[DictRow], several: Sequence[Said]) -> None:
+        """Puts what events document on the right statements, in their order. Raises NoTariff."""
+        Recording(connection, self.tariff, self.zone).record(several)
 
     def close(self, connection: Connection[DictRow], closed: StatementClosed, closed_by: str) -> None:
         """Marks a statement as closed with exactly the lines of ``closed``. Raises LinesChanged where others stand."""
@@ -186,7 +125,15 @@ class Statements:
             raise LinesChanged
         connection.execute(
             ADD_CLOSED,
-            (closed.mentor_id, closed.month, closed.currency, closed.total_cents, closed.closed_at, closed_by),
+            (
+                closed.mentor_id,
+                closed.month,
+                closed.currency,
+                closed.total_cents,
+                closed.closed_at,
+                closed_by,
+                *2 * (CONSUMER,),
+            ),
         )
 
     def closed_among(self, connection: Connection[DictRow], month: Month, mentor_ids: Collection[UUID]) -> set[UUID]:

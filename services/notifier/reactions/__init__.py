@@ -30,14 +30,16 @@ Reaction = Callable[[Connection[DictRow], CloudEvent], None]
 Letters = Callable[[CloudEvent], list[Letter]]
 
 
-def reactions(*, mail_domain: str, support_email: str, clock: Clock) -> Mapping[str, Sequence[Reaction]]:
-    """By event type. ``mail_domain`` is what comes after the @ of a Message-ID."""
+def reactions(
+    *, mail_domain: str, support_email: str, clock: Clock, quiet: bool = False
+) -> Mapping[str, Sequence[Reaction]]:
+    """By event type. ``mail_domain`` is what comes after the @ of a Message-ID; ``quiet``: nothing is to be sent."""
     support = Person(SUPPORT_ID, "support", support_email, "Support", "fr")
 
     def send(letters: Letters) -> Sequence[Reaction]:
         def reaction(connection: Connection[DictRow], event: CloudEvent) -> None:
             for letter in letters(event):
-                emails.queue(connection, event, letter, mail_domain=mail_domain, now=clock.now())
+                emails.queue(connection, event, letter, mail_domain=mail_domain, now=clock.now(), quiet=quiet)
 
         return (reaction,)
 
@@ -52,7 +54,7 @@ def reactions(*, mail_domain: str, support_email: str, clock: Clock) -> Mapping[
         assert isinstance(event.data, transfer_events.AbsenceReminderDue)
         mentor_of = people.mentors_of(connection, event.data.student_ids)
         for letter in on_absence_reminder_due.letters(event, mentor_of):
-            emails.queue(connection, event, letter, mail_domain=mail_domain, now=clock.now())
+            emails.queue(connection, event, letter, mail_domain=mail_domain, now=clock.now(), quiet=quiet)
 
     return {
         transfer_events.MentorRegistered.ce_type: (on_mentor_registered,),

@@ -91,9 +91,9 @@ ORDER BY e.created_at DESC, e.email_id DESC LIMIT %(limit)s
 
 
 def queue(
-    connection: Connection[DictRow], event: CloudEvent, letter: Letter, *, mail_domain: str, now: datetime
+    connection: Connection[DictRow], event: CloudEvent, letter: Letter, *, mail_domain: str, now: datetime, quiet: bool
 ) -> None:
-    """One row for (event, template, recipient), whatever comes twice. What an import caused is kept but not sent."""
+    """One row for (event, template, recipient), whatever comes twice. Where quiet, or caused by an import: not sent."""
     email_id = derived_id("email", event.id, letter.template, letter.recipient_id)
     connection.execute(
         QUEUE,
@@ -110,7 +110,7 @@ def queue(
             "needs": letter.needs(),
             "facts": Jsonb(dict(letter.facts)),
             "calendar": letter.calendar.value if letter.calendar else None,
-            "state": "suppressed" if event.actor.startswith(IMPORT_ACTOR) else "queued",
+            "state": "suppressed" if quiet or event.actor.startswith(IMPORT_ACTOR) else "queued",
             "message_id": f"<{email_id}@{mail_domain}>",
             "created_at": now,
         },
