@@ -8,7 +8,8 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.model.plain import PARIS, PlainSchool
+from tests.model.plain import PlainSchool
+from tests.model.plain_papers import PARIS, monday_of, month_of
 from tests.model.relais import Relais
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -130,6 +131,13 @@ class RulesHold(RuleBasedStateMachine):
     @rule(which=anyone, edge=session_edges, by=seconds)
     def time_passes_to_an_edge_of_a_session(self, which: int, edge: str, by: timedelta) -> None:
         self.clock_to_edge(self.session(which), edge, by)
+
+    @rule(before=st.sampled_from([3 * DAY, timedelta(0)]), by=seconds)
+    def time_passes_to_an_edge_of_the_week(self, before: timedelta, by: timedelta) -> None:
+        """Its end, and 72 h before it."""
+        monday = monday_of(self.plain.now) + timedelta(weeks=1)
+        ends_at = datetime.combine(monday, datetime.min.time(), PARIS).astimezone(UTC)
+        self.clock_to(ends_at - before + by)
 
     def clock_to_edge(self, session_id: UUID, edge: str | None, by: timedelta) -> None:
         if edge is not None and session_id in self.plain.sessions:
@@ -356,6 +364,34 @@ class RulesHold(RuleBasedStateMachine):
             reason = None
         self.both("correct", self.session(which), status, reason, cause, can_be_made_up, why)
 
+    # --- Statements
+
+    @rule(who=st.sampled_from([*MENTORS[:2], *MENTORS]), months=st.sampled_from([0, 0, -1, 1]))
+    def close_a_statement(self, who: UUID, months: int) -> None:
+        this = self.plain.now.astimezone(PARIS).date().replace(day=15)
+        self.both("close", who, f"{this + months * timedelta(days=31):%Y-%m}")
+
+    @precondition(lambda self: self.plain.sessions)
+    @rule(which=anyone, days=st.sampled_from([7, 31, 62, 62]), cause=causes, reason=reasons, held=st.booleans())
+    def take_back_what_was_closed_and_document_it_elsewhere(
+        self, which: int, days: int, cause: str | None, reason: str, held: bool
+    ) -> None:
+        """Close the month of a cancelled session to come, plan it again, move it, and document it where it is now."""
+        to_come = [key for key, session in self.plain.sessions.items() if session["starts_at"] > self.plain.now]
+        if not to_come:
+            return
+        session_id = to_come[which % len(to_come)]
+        session = self.plain.sessions[session_id]
+        self.both("cancel", session_id, "other", None, cause, "Panne.")
+        self.both("close", session["mentor"], month_of(session["starts_at"]))
+        self.both("correct", session_id, "scheduled", None, None, None, "Planifiée à nouveau.")
+        self.both("move", session_id, session["starts_at"] + days * DAY, "student")
+        if held:
+            self.clock_to_edge(session_id, "start", timedelta(0))
+            self.both("complete", session_id)
+        else:
+            self.both("cancel", session_id, reason, None, None, "Panne.")
+
     # --- Absences
 
     @precondition(lambda self: len(self.plain.absences) < len(ABSENCES))
@@ -469,16 +505,22 @@ def _edge_of(absence: dict[str, Any], edge: str) -> datetime:
     return edges[edge]
 
 
+def _named(which: UUID | tuple[UUID, str]) -> str:
+    """A person, session or absence by its number; a statement by its mentor's and its month."""
+    return str(which.int) if isinstance(which, UUID) else f"{which[0].int} of {which[1]}"
+
+
 def _difference(seen: dict[str, Any], expected: dict[str, Any]) -> str:
     told = []
     for kind, things in expected.items():
         for which in {*things, *seen[kind]}:
             one, other = seen[kind].get(which), things.get(which)
             if one != other and one is not None and other is not None:
-                fields = [key for key in other if one.get(key) != other[key]]
+                fields = [key for key in {**one, **other} if one.get(key) != other.get(key)]
                 told += [
-                    f"{kind} {which.int} {key}: {one.get(key)}, where the rules say {other[key]}" for key in fields
+                    f"{kind} {_named(which)} {key}: {one.get(key)}, where the rules say {other.get(key)}"
+                    for key in fields
                 ]
             elif one != other:
-                told.append(f"{kind} {which.int}: {one}, where the rules say {other}")
+                told.append(f"{kind} {_named(which)}: {one}, where the rules say {other}")
     return "; ".join(told)

@@ -22,6 +22,7 @@ REASONS = "sessions/domain/cancellation_reasons.py"
 CANCEL = "sessions/domain/cancel_session.py"
 MOVE = "sessions/domain/reschedule_session.py"
 TRANSFER = "transfers/domain/transfer_student.py"
+STATEMENT = "billing/domain/statement.py"
 CHECK = "transfers/domain/check_transfer.py"
 
 
@@ -98,6 +99,48 @@ MUTATIONS = [
         "attendance/domain/standing.py",
         "            return Standing.UNEXCUSED\n        case Cause.MENTOR",
         "            return Standing.EXCUSED\n        case Cause.MENTOR",
+    ),
+    Mutation(
+        "a make-up that was not held catches up",
+        "T8",
+        "attendance/domain/attendance_file.py",
+        "if entry.makes_up_for is not None and entry.outcome is Outcome.HELD",
+        "if entry.makes_up_for is not None",
+    ),
+    Mutation(
+        "at risk from exactly 72 h on",
+        "T2",
+        "attendance/domain/continuity.py",
+        "ends_at - now < AT_RISK_WITHIN",
+        "ends_at - now <= AT_RISK_WITHIN",
+    ),
+    Mutation(
+        "a session that moves takes along what its month was closed with",
+        "S8",
+        STATEMENT,
+        "if line.of == month]",
+        "if line]",
+    ),
+    Mutation(
+        "an adjustment forgets what was closed",
+        "S8",
+        STATEMENT,
+        "price.amount_cents - sum(line.amount_cents for line in settled)",
+        "price.amount_cents",
+    ),
+    Mutation(
+        "half a cent is cut off",
+        "S8",
+        "billing/domain/tariff.py",
+        "rate_cents * share_percent + 50",
+        "rate_cents * share_percent",
+    ),
+    Mutation(
+        "a month is closed before it begins",
+        "S8",
+        "billing/domain/close_statement.py",
+        "if command.month > Month.of(command.now, command.zone):",
+        "if False:",
     ),
     Mutation("weeks in UTC", "T2", "attendance/domain/week.py", "instant.astimezone(zone).date()", "instant.date()"),
     Mutation(

@@ -1,5 +1,7 @@
 """What the rules say, in dicts and ifs: written from the rules alone, and importing nothing of the services.
 
+What becomes of sessions on paper (statements, files, weeks) stands in ``plain_papers``.
+
 Each method is a command. Its answer is ``("done",)``, ``("quiet",)`` where it is so already, or ``("refused", code,
 *details)``. ``view`` is all that can be seen of the school.
 """
@@ -7,9 +9,9 @@ Each method is a command. Its answer is ``("done",)``, ``("quiet",)`` where it i
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-PARIS = ZoneInfo("Europe/Paris")
+from tests.model.plain_papers import PARIS, PlainStatements, continuity_of, file_of, month_of, outcome_of, standing
+
 REASONS = ("student_early", "student_late", "student_no_show", "other")
 DAY_S = 86_400
 DONE = ("done",)
@@ -31,6 +33,7 @@ class PlainSchool:
         self.students: dict[UUID, dict[str, Any]] = {}
         self.sessions: dict[UUID, dict[str, Any]] = {}
         self.absences: dict[UUID, dict[str, Any]] = {}
+        self.statements = PlainStatements()
 
     # --- Accounts, as the directory sends them
 
@@ -71,6 +74,7 @@ class PlainSchool:
             "comments": [],
             "announced_return": None,
             "last_transfer": None,
+            "enrolled_at": self.now,
         }
         return DONE
 
@@ -212,6 +216,8 @@ class PlainSchool:
             "status": "scheduled",
             "moved_late": None,
             "moves": [],
+            "late_requests": 0,
+            "path": self.students[student_id]["path"],
             "makes_up_for": makes_up_for,
             **UNDOCUMENTED,
         }
@@ -259,6 +265,7 @@ class PlainSchool:
         late = (session["starts_at"] - self.now).total_seconds() < DAY_S
         session["moved_late"] = (requested_by, late)
         session["moves"].append((session["starts_at"], requested_by, self.now))
+        session["late_requests"] += late and requested_by == "student"
         session["starts_at"] = starts_at
         return DONE
 
@@ -394,6 +401,17 @@ class PlainSchool:
         if status == "scheduled" and session["starts_at"] > self.now:
             # A session that is planned again is with whoever is the student's mentor by now.
             session["mentor"] = self.students[session["student"]]["mentor"]
+        return DONE
+
+    # --- Statements: S8
+
+    def close(self, mentor_id: UUID, month: str) -> Answer:
+        """For good. What is documented later is owed on the next one."""
+        if (mentor_id, month) in self.statements.closed:
+            return QUIET
+        if month > month_of(self.now):
+            return refused("month_not_begun")
+        self.statements.close(mentor_id, month, self.sessions)
         return DONE
 
     # --- Absences: T1, T5–T9, T12–T17
@@ -655,11 +673,17 @@ class PlainSchool:
                     "made_up_by": self.made_up_by(which),
                     "week": session["starts_at"].astimezone(PARIS).strftime("%G-W%V"),
                     "month": session["starts_at"].astimezone(PARIS).strftime("%Y-%m"),
-                    "file": standing(outcome(session), session["cause"]),
-                    "statement": outcome(session),
+                    "file": standing(outcome_of(session), session["cause"]),
+                    "statement": outcome_of(session),
                 }
                 for which, session in self.sessions.items()
             },
+            "statements": self.statements.view(self.sessions),
+            "files": {
+                who: file_of(who, student["enrolled_at"], self.sessions, self.now)
+                for who, student in self.students.items()
+            },
+            "continuity": {who: continuity_of(who, self.sessions, self.now) for who in self.students},
             "absences": {
                 which: {
                     "from": absence["from"],
@@ -705,25 +729,6 @@ def mentor_cancelled(session: dict[str, Any]) -> bool:
     """« Autre », of the mentor's doing, or of nobody's yet."""
     other: bool = session["status"] == "cancelled" and session["reason"] == "other"
     return other and session["cause"] in ("mentor", None)
-
-
-def outcome(session: dict[str, Any]) -> str | None:
-    """What the mentor's statement lists; None while nothing is documented."""
-    if session["status"] == "held":
-        return "held"
-    reason: str | None = session["reason"] if session["status"] == "cancelled" else None
-    return reason
-
-
-def standing(of: str | None, cause: str | None) -> str:
-    """What the student's file counts it as."""
-    if of is None:
-        return "planned"
-    if of == "other":
-        by_cause = {None: "to_qualify", "student": "unexcused"}
-        return by_cause.get(cause, "excused")
-    counts = {"held": "attended", "student_early": "excused", "student_late": "unexcused"}
-    return counts.get(of, "unexcused")
 
 
 def advised(funding: str, missed: int, consent: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from services.attendance.domain.attendance_file import Entry
 from services.attendance.domain.standing import Cause as FileCause
 from services.attendance.domain.standing import Outcome as FileOutcome
 from services.attendance.domain.standing import standing_of
@@ -73,6 +74,8 @@ from services.transfers.domain.check_transfer import Outcome, diagnose
 from services.transfers.domain.mentor import NotRegistered, Registered
 from services.transfers.domain.missed_sessions import PlannedSession, Standing, count_missed
 from services.transfers.domain.student import Enrolled, Funding, NotEnrolled, StudentTransferred, TransferKind
+from tests.model import papers
+from tests.model.papers import Statements
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -126,6 +129,8 @@ class Relais:
         self.student_ids: list[UUID] = []
         self.session_ids: list[UUID] = []
         self.absence_ids: list[UUID] = []
+        self.enrolled_at: dict[UUID, datetime] = {}
+        self.statements = Statements()
 
     # --- Accounts
 
@@ -153,6 +158,7 @@ class Relais:
         answer = self._together(decide)
         if answer[0] == "done":
             _known(self.student_ids, student_id)
+            self.enrolled_at.setdefault(student_id, self.now)
         return answer
 
     # --- Transfers
@@ -323,6 +329,14 @@ class Relais:
 
         return self._of_session(session_id, decide)
 
+    # --- Statements
+
+    def close(self, mentor_id: UUID, month: str) -> Answer:
+        try:
+            return ("done",) if self.statements.close(mentor_id, Month.parse(month), self.now) else ("quiet",)
+        except Refused as refusal:
+            return _answer(refusal)
+
     # --- Absences
 
     def declare(self, absence_id: UUID, mentor_id: UUID, from_at: datetime, to_at: datetime) -> Answer:
@@ -414,7 +428,19 @@ class Relais:
             "students": {who: _seen_student(self._enrolled(who)) for who in self.student_ids},
             "sessions": {which: self._seen_session(which) for which in self.session_ids},
             "absences": {which: self._seen_absence(which) for which in self.absence_ids},
+            "statements": self.statements.view(),
+            "files": {
+                who: papers.file_of(self._entries(who), self.enrolled_at[who], self.now) for who in self.student_ids
+            },
+            "continuity": {who: papers.continuity_of(self._entries(who), self.now) for who in self.student_ids},
         }
+
+    def _entries(self, student_id: UUID) -> list[Entry]:
+        return [
+            papers.entry_from(which, self.streams.load(which))
+            for which in self.session_ids
+            if (found := self._session(which)) is not None and found.appointment.student_id == student_id
+        ]
 
     def _seen_session(self, session_id: UUID) -> dict[str, Any]:
         found = self._session(session_id)
@@ -431,6 +457,8 @@ class Relais:
             "minutes": appointment.duration_minutes,
             "status": a_session.status_of(found).value,
             "moved_late": (moves[-1].requested_by.value, moves[-1].late) if moves else None,
+            "late_requests": sum(move.late and move.requested_by is RequestedBy.STUDENT for move in moves),
+            "path": appointment.path,
             "reason": documented.reason.value if documented else None,
             "recoverable": documented.recoverable if documented else None,
             "cause": cause,
@@ -551,6 +579,8 @@ class Relais:
         except Refused as refusal:
             return _answer(refusal), []
         self.streams.append(decided, self.streams.versions(who for who, _ in decided))
+        for which, event in decided:
+            self.statements.record(which, event)
         return ("done",) if decided else ("quiet",), decided
 
 
