@@ -11,6 +11,7 @@ from relais_contracts.transfers import MentorRegistered, MentorUpdated, StudentE
 from services.billing.domain.events import EVENT_TYPES
 from services.billing.domain.statement import Documented
 from services.billing.edges.api import lines_router, statements_router
+from services.billing.edges.disputes import disputes_router
 from services.billing.edges.months import months_router
 from services.billing.edges.publish import publish
 from services.billing.edges.tariff_file import read_tariff
@@ -125,6 +126,7 @@ def build(settings: Settings) -> Service:
             statements_router(database, store, Commands(store), statements, Guard(Accounts(database))),
             lines_router(database, statements),
             months_router(database, Commands(store), statements, clock),
+            disputes_router(database, store, Commands(store), statements, Guard(Accounts(database))),
             parked_router(NAME, inbox.effects, store, database),
         ],
         ready=ready,

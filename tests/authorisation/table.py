@@ -147,6 +147,14 @@ BILLING: Final = (
         422,
         {"statements": [{"mentor_id": "{nobody_id}", "lines": 0, "total_cents": 0}]},
     ),
+    Row(
+        "POST /api/mentors/{bruno_id}/statements/{month}/lines/{nobody_id}/dispute",
+        frozenset({"bruno"}),
+        404,
+        {"reason": "Un essai."},
+    ),
+    Row("GET /api/disputes", frozenset({"support", "billing"})),
+    Row("POST /api/disputes/{nobody_id}/settlement", frozenset({"support", "billing"}), 404, {"answer": "Un essai."}),
     Row("GET /api/statement-lines", frozenset({"support", "billing"}), query={"event_id": "{nobody_id}"}),
 )
 

@@ -19,6 +19,7 @@ from deploy.local import Stack
 from relais_contracts import CloudEvent, Contract
 from services.billing.domain.events import EVENT_TYPES
 from services.billing.edges.api import lines_router, statements_router
+from services.billing.edges.disputes import disputes_router
 from services.billing.edges.months import months_router
 from services.billing.main import reactions
 from services.billing.views.statements import Statements
@@ -63,6 +64,7 @@ class Billing:
             statements_router(self.database, self.store, Commands(self.store), self.statements, guard),
             lines_router(self.database, self.statements),
             months_router(self.database, Commands(self.store), self.statements, self.clock),
+            disputes_router(self.database, self.store, Commands(self.store), self.statements, guard),
         ]
         api = create_api(
             "billing",
@@ -103,15 +105,15 @@ class Billing:
         answer: Response = self.client.get(f"/api{path}", params=parameters, headers=self._headers(role, email))
         return answer
 
+    def post(
+        self, path: str, body: object, role: str = "billing", email: str = "bea@relais.example", **headers: str
+    ) -> Response:
+        answer: Response = self.client.post(f"/api{path}", json=body, headers={**self._headers(role, email), **headers})
+        return answer
+
     def close(self, mentor_id: UUID, month: str, role: str = "billing", **headers: str) -> Response:
         path = f"/api/mentors/{mentor_id}/statements/{month}/close"
         answer: Response = self.client.post(path, headers={**self._headers(role, "bea@relais.example"), **headers})
-        return answer
-
-    def post(self, path: str, body: object, role: str = "billing", **headers: str) -> Response:
-        answer: Response = self.client.post(
-            f"/api{path}", json=body, headers={**self._headers(role, "bea@relais.example"), **headers}
-        )
         return answer
 
     def statement(self, mentor_id: UUID, month: str, **parameters: Any) -> dict[str, Any]:

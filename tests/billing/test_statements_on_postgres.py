@@ -105,6 +105,7 @@ def test_a_line_says_event_reason_rate_and_rate_version(billing: Billing, mentor
                 "share_percent": 50,
                 "amount_cents": 500,
                 "rate_version": "summer",
+                "dispute": None,
             }
         ],
     }

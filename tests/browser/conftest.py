@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request, sync_playwright
 
 from services.portal.edges.language import Code, read_catalogue
@@ -119,6 +120,14 @@ class Visitor:
             ".reduce((sum, entry) => sum + entry.encodedBodySize, 0)"
         )
         return weight
+
+    def barriers(self, *rules: str) -> list[str]:
+        """What axe-core finds against WCAG 2.2 A and AA and its own good practice, or against some rules alone."""
+        options: dict[str, Any] = {"resultTypes": ["violations"]}
+        if rules:
+            options["runOnly"] = {"type": "rule", "values": list(rules)}
+        found = Axe().run(self.page, options=options).response["violations"]
+        return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
     def overflows(self) -> bool:
         wide: bool = self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth")

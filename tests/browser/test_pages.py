@@ -1,10 +1,12 @@
 """What every page keeps to: light, wide or narrow, both languages, the keyboard, and nothing from elsewhere."""
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visitor, Visitors
-from tests.browser.test_journeys import Cast
+from tests.browser.test_journeys import Cast, local
 from tests.journeys.school import School, at
 
 WEIGHT_LIMIT_BYTES = 100_000
@@ -27,6 +29,9 @@ def pages_of_mentor(cast: Cast) -> list[str]:
         f"{cast.session_path}/annuler",
         f"{cast.session_path}/deplacer",
         f"{cast.session_path}/tenue",
+        f"{cast.session_path}/rattraper",
+        "/absences",
+        "/mon-compte",
         "/etudiants",
         student,
         f"{student}/informations",
@@ -37,6 +42,14 @@ def pages_of_mentor(cast: Cast) -> list[str]:
     ]
 
 
+def declared(school: School, cast: Cast) -> list[str]:
+    """The pages of an absence: of the whole and of one student."""
+    days = {"from": local(at(days=1)).strftime("%Y-%m-%d"), "to": local(at(days=4)).strftime("%Y-%m-%d")}
+    absence = school.ok("POST", f"/mentors/{cast.mentor['mentor_id']}/absences", days)
+    own = f"/absences/{absence['absence_id']}"
+    return [own, f"{own}/etudiants/{cast.student['student_id']}"]
+
+
 PAGES_OF_OTHERS = {
     "Support": ("/", "/recherche", "/continuite", "/journal", "/e-mails", "/facturation"),
     "Facturation": ("/facturation",),
@@ -44,19 +57,36 @@ PAGES_OF_OTHERS = {
 }
 
 
-def test_each_page_is_light_and_fits_a_wide_screen_and_a_phone(cast: Cast, visitors: Visitors) -> None:
-    for viewport in ({"width": 1440, "height": 900}, {"width": 360, "height": 740}):
-        visitor = visitors(viewport=viewport)
-        visitor.page.goto("/connexion")
-        _is_well(visitor, "/connexion")
-        visitor.sign_in(cast.mentor["name"])
-        for path in pages_of_mentor(cast):
+WIDE: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}
+# What looks different on a phone and in the dark; the rest of a page is the same there.
+RULES_OF_LOOKS = ("color-contrast", "target-size")
+
+
+@pytest.mark.parametrize(("look", "rules"), [(WIDE, ()), (PHONE, RULES_OF_LOOKS)], ids=["wide", "phone"])
+def test_each_page_is_light_fits_and_is_open_to_everybody(
+    school: School, cast: Cast, visitors: Visitors, look: dict[str, Any], rules: tuple[str, ...]
+) -> None:
+    of_absence = declared(school, cast)
+    visitor = visitors(**look)
+    visitor.page.goto("/connexion")
+    _is_well(visitor, "/connexion")
+    assert visitor.barriers(*rules) == []
+    visitor.sign_in(cast.mentor["name"])
+    for path in (*pages_of_mentor(cast), *of_absence):
+        _open(visitor, path)
+        assert visitor.barriers(*rules) == [], path
+    visitor.context.clear_cookies()
+    visitor.sign_in(cast.student["name"], student=True)
+    for path in ("/", "/sessions", "/sessions?vue=a-venir", cast.session_path, "/assiduite", "/mon-compte"):
+        _open(visitor, path)
+        assert visitor.barriers(*rules) == [], path
+    for who, paths in PAGES_OF_OTHERS.items():
+        visitor.context.clear_cookies()
+        visitor.sign_in(who)
+        for path in paths:
             _open(visitor, path)
-        for who, paths in PAGES_OF_OTHERS.items():
-            visitor.context.clear_cookies()
-            visitor.sign_in(who)
-            for path in paths:
-                _open(visitor, path)
+            assert visitor.barriers(*rules) == [], path
 
 
 def test_pages_are_in_english_where_that_is_chosen(cast: Cast, visitors: Visitors) -> None:

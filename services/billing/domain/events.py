@@ -18,5 +18,31 @@ class StatementClosed:
     closed_at: datetime
 
 
-EVENT_TYPES: Mapping[str, type] = {"billing.StatementClosed.v1": StatementClosed}
+@dataclass(frozen=True, slots=True)
+class LineDisputed:
+    """A mentor does not agree with a line, and says why."""
+
+    line_id: UUID
+    mentor_id: UUID
+    month: str
+    reason: str
+    disputed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeSettled:
+    """Billing or support answered."""
+
+    line_id: UUID
+    mentor_id: UUID
+    month: str
+    answer: str
+    settled_at: datetime
+
+
+EVENT_TYPES: Mapping[str, type] = {
+    "billing.StatementClosed.v1": StatementClosed,
+    "billing.LineDisputed.v1": LineDisputed,
+    "billing.DisputeSettled.v1": DisputeSettled,
+}
 """Stored name → event. Names are never changed."""

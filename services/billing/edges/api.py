@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from services.billing.domain.close_statement import (
@@ -21,7 +21,9 @@ from services.billing.domain.close_statement import (
 from services.billing.domain.events import StatementClosed
 from services.billing.domain.month import Month
 from services.billing.edges.access import CLOSE, READ, READ_LINES_OF_EVENTS
+from services.billing.edges.disputes import DisputeView
 from services.billing.edges.documents import statement_as_csv, statement_as_pdf
+from services.billing.edges.month_path import MonthPath, month_of
 from services.billing.views import names
 from services.billing.views.statements import LinesChanged, StatementRow, Statements
 from services.chassis.access import Guard, patient
@@ -39,12 +41,10 @@ from services.chassis.http import (
     invalid_cursor,
 )
 from services.chassis.ids import derived_id
-from services.chassis.refusal import Refused
 
 STATEMENTS_A_PAGE: Final = 12
 
 Reader = Annotated[Principal, READ.person]
-MonthPath = Annotated[str, Path(description="The month, as 2026-11.", max_length=7)]
 AsOf = Annotated[Instant | None, Query(description="As it stood at this instant.")]
 
 
@@ -67,6 +67,12 @@ class StatementLineView(BaseModel):
     rate_version: str
 
 
+class LineOfStatement(StatementLineView):
+    """A line as it stands. ``dispute``: what its mentor and billing said of it."""
+
+    dispute: DisputeView | None
+
+
 class LineOfEvent(StatementLineView):
     """A line with the statement that it stands on, or stood on until the event ``superseded_by``."""
 
@@ -85,7 +91,7 @@ class StatementView(BaseModel):
     currency: str
     total_cents: int
     closed_at: Instant | None
-    lines: list[StatementLineView]
+    lines: list[LineOfStatement]
     version: int
 
 
@@ -122,14 +128,14 @@ def statements_router(
     def statement_csv(mentor_id: UUID, month: MonthPath, person: Reader, as_of: AsOf = None) -> Response:
         """The statement as a CSV file with French headers."""
         guard.check(READ, person, mentor_id=mentor_id)
-        return statement_as_csv(*_with_names(mentor_id, _month(month), as_of), statements.zone)
+        return statement_as_csv(*_with_names(mentor_id, month_of(month), as_of), statements.zone)
 
     @router.get("/{month}.pdf", response_class=Response)
     @patient
     def statement_pdf(mentor_id: UUID, month: MonthPath, person: Reader, as_of: AsOf = None) -> Response:
         """The statement as a PDF file in French."""
         guard.check(READ, person, mentor_id=mentor_id)
-        return statement_as_pdf(*_with_names(mentor_id, _month(month), as_of), statements.zone)
+        return statement_as_pdf(*_with_names(mentor_id, month_of(month), as_of), statements.zone)
 
     @router.get("/{month}")
     @patient
@@ -137,12 +143,12 @@ def statements_router(
         """The statement of one month; open and empty where there is nothing on it."""
         guard.check(READ, person, mentor_id=mentor_id)
         with database.connection() as connection:
-            return _view(statements.one(connection, mentor_id, _month(month), as_of=as_of))
+            return _view(statements.one(connection, mentor_id, month_of(month), as_of=as_of))
 
     @router.post("/{month}/close", response_model=StatementView)
     def close(mentor_id: UUID, month: MonthPath, request: Annotated[CommandRequest, CLOSE.command]) -> Response:
         """Closes the statement for good; closing it again changes nothing."""
-        wanted = _month(month)
+        wanted = month_of(month)
         return commands.execute(request, lambda: _close(mentor_id, wanted, request))
 
     def _with_names(mentor_id: UUID, month: Month, as_of: datetime | None) -> tuple[StatementRow, Mapping[UUID, str]]:
@@ -208,13 +214,6 @@ def lines_router(database: Database, statements: Statements) -> APIRouter:
     return router
 
 
-def _month(written: str) -> Month:
-    try:
-        return Month.parse(written)
-    except ValueError as error:
-        raise Refused("invalid_month", "Le mois s’écrit comme 2026-11.", "A month is written like 2026-11.") from error
-
-
 def _view(row: StatementRow, closed_at: datetime | None = None) -> StatementView:
     closed_at = closed_at or row.closed_at
     return StatementView(
@@ -224,9 +223,14 @@ def _view(row: StatementRow, closed_at: datetime | None = None) -> StatementView
         currency=row.currency,
         total_cents=row.total_cents,
         closed_at=closed_at,
-        lines=[StatementLineView.model_validate(line) for line in row.lines],
+        lines=[_line(line) for line in row.lines],
         version=1 if closed_at else 0,
     )
+
+
+def _line(line: Mapping[str, Any]) -> LineOfStatement:
+    dispute = line["dispute"]
+    return LineOfStatement.model_validate({**line, "dispute": DisputeView.of(dispute) if dispute else None})
 
 
 def _month_of(position: dict[str, Any] | None) -> str | None:

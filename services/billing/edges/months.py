@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from unicodedata import normalize
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from psycopg import Connection
 from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +17,7 @@ from services.billing.domain.events import StatementClosed
 from services.billing.domain.month import Month
 from services.billing.edges.access import CLOSE, READ_ALL
 from services.billing.edges.month_documents import MonthDocuments
+from services.billing.edges.month_path import MonthPath, month_of
 from services.billing.views import months
 from services.billing.views.months import Asked
 from services.billing.views.statements import LinesChanged, Statements
@@ -41,7 +42,6 @@ MAX_CLOSED_AT_ONCE: Final = 1_000
 MAX_MENTORS: Final = 5_000
 
 MonthAsked = Annotated[str, Query(description="The month, as 2026-11.", max_length=7)]
-MonthPath = Annotated[str, Path(description="The month, as 2026-11.", max_length=7)]
 Reader = Annotated[Principal, READ_ALL.person]
 AsOf = Annotated[Instant | None, Query(description="As they stood at this instant.")]
 
@@ -125,7 +125,7 @@ def months_router(database: Database, commands: Commands, statements: Statements
         limit: Limit = DEFAULT_LIMIT,
     ) -> MonthPage:
         """Every mentor's statement of the month, by name, also of mentors without a line; and the sums of all."""
-        asked = Asked(_month(month), status, _pattern(search), as_of, _after(cursor))
+        asked = Asked(month_of(month), status, _pattern(search), as_of, _after(cursor))
         with database.connection() as connection:
             rows = months.page(connection, asked, limit=limit + 1)
             totals = months.totals(connection, asked)
@@ -159,11 +159,11 @@ def months_router(database: Database, commands: Commands, statements: Statements
         month: MonthPath, body: StatementsToClose, request: Annotated[CommandRequest, CLOSE.command]
     ) -> Response:
         """Closes these statements for good, all or none: none where one is no longer as it was seen (409)."""
-        wanted = _month(month)
+        wanted = month_of(month)
         return commands.execute(request, lambda: _close(wanted, body.statements, request))
 
     def _listed(month: str, as_of: datetime | None) -> tuple[Month, Sequence[DictRow], datetime]:
-        wanted, at = _month(month), as_of or clock.now()
+        wanted, at = month_of(month), as_of or clock.now()
         with database.connection() as connection:
             rows = months.page(connection, Asked(wanted, as_of=at), limit=MAX_MENTORS + 1)
         if len(rows) > MAX_MENTORS:
@@ -236,13 +236,6 @@ def _refuse_where_changed(month: Month, seen: Sequence[StatementToClose], lines:
             f"Statements of {month} have changed since you saw them: none was closed. Read them again.",
             errors=changed,
         )
-
-
-def _month(written: str) -> Month:
-    try:
-        return Month.parse(written)
-    except ValueError as error:
-        raise Refused("invalid_month", "Le mois s’écrit comme 2026-11.", "A month is written like 2026-11.") from error
 
 
 def _pattern(search: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from relais_contracts import Contract
 from relais_contracts import billing as contract
-from services.billing.domain.events import StatementClosed
+from services.billing.domain.events import DisputeSettled, LineDisputed, StatementClosed
 from services.chassis.event_store import Recorded
 
 
@@ -19,5 +19,22 @@ def publish(recorded: Recorded) -> tuple[str, str, Contract] | None:
                 closed_at=closed.closed_at,
             )
             return data.topic, data.key, data
+        # What was said stays between the two: the others learn that it was said.
+        case LineDisputed() as disputed:
+            said = contract.LineDisputed(
+                line_id=disputed.line_id,
+                mentor_id=disputed.mentor_id,
+                month=disputed.month,
+                disputed_at=disputed.disputed_at,
+            )
+            return said.topic, said.key, said
+        case DisputeSettled() as settled:
+            answered = contract.DisputeSettled(
+                line_id=settled.line_id,
+                mentor_id=settled.mentor_id,
+                month=settled.month,
+                settled_at=settled.settled_at,
+            )
+            return answered.topic, answered.key, answered
         case _:
             return None

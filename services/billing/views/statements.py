@@ -16,6 +16,7 @@ from psycopg.rows import DictRow
 from services.billing.domain.events import StatementClosed
 from services.billing.domain.month import Month
 from services.billing.domain.tariff import Tariff
+from services.billing.views import disputes
 from services.billing.views.recording import Recording, Said
 
 CONSUMER: Final = "billing"
@@ -174,6 +175,9 @@ class Statements:
     ) -> list[StatementRow]:
         asked = {"mentor_id": mentor_id, "months": list(months), "as_of": as_of}
         lines = connection.execute(LINES, asked).fetchall()
+        disputed = disputes.of_lines(connection, [line["line_id"] for line in lines], as_of)
+        for line in lines:
+            line["dispute"] = disputed.get(line["line_id"])
         closed = {row["month"]: row for row in connection.execute(CLOSED, asked).fetchall()}
         return [
             StatementRow(

@@ -12,6 +12,7 @@ OWNERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"/api/mentors/[^/]+/statements(?:/|$)", "billing"),
         (r"/api/statement-lines(?:/|$)", "billing"),
         (r"/api/statements(?:/|$)", "billing"),
+        (r"/api/disputes(?:/|$)", "billing"),
         (r"/api/students/[^/]+/attendance(?:[./]|$)", "attendance"),
         (r"/api/attendance-entries(?:/|$)", "attendance"),
         (r"/api/continuity(?:[./]|$)", "attendance"),

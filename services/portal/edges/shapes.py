@@ -104,6 +104,16 @@ class Reason(Shape):
     by_cause: Sequence[CauseEffects] = ()
 
 
+class Dispute(Shape):
+    """What a mentor said of a line, and the answer once there is one."""
+
+    state: Literal["open", "settled"]
+    reason: str
+    disputed_at: datetime
+    answer: str | None = None
+    settled_at: datetime | None = None
+
+
 class Line(Shape):
     line_id: str
     kind: str = "session"
@@ -120,6 +130,8 @@ class Line(Shape):
     rate_cents: int | None = None
     mentor_id: str | None = None
     month: str | None = None
+    path: str | None = None
+    dispute: Dispute | None = None
 
 
 class Statement(Shape):

@@ -78,6 +78,8 @@ class Words:
             "AbsenceReminderDue": say("Rappel d'absence"),
             "PrivateCommentAdded": say("Commentaire privé ajouté"),
             "StatementLineAdded": say("Ligne d'appel à facturation"),
+            "LineDisputed": say("Ligne contestée"),
+            "DisputeSettled": say("Réponse à une ligne contestée"),
             "StatementClosed": say("Appel à facturation clôturé"),
         }
         self._transfer_kinds = {

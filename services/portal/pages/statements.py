@@ -42,8 +42,8 @@ async def my_statement(visit: MentorVisit) -> Response:
 
 
 @router.get("/appel-a-facturation/{month}")
-async def my_month(visit: MentorVisit, month: str) -> Response:
-    return await _statement_page(visit, visit.own_id, month, base="/appel-a-facturation")
+async def my_month(visit: MentorVisit, month: str, fait: str = "") -> Response:
+    return await _statement_page(visit, visit.own_id, month, base="/appel-a-facturation", done=fait)
 
 
 @router.get("/appel-a-facturation/{month}/csv")
@@ -51,6 +51,29 @@ async def my_month_csv(visit: MentorVisit, month: str) -> Response:
     _check(month)
     address = path("mentors", visit.own_id, "statements", f"{month}.csv")
     return await download(visit, address, f"appel-a-facturation-{month}.csv")
+
+
+@router.post("/appel-a-facturation/{month}/lignes/{line_id}/contestation")
+async def dispute(visit: MentorVisit, month: str, line_id: str) -> Response:
+    """A line is disputed with its reason; billing and support see it, and answer."""
+    form = await visit.form()
+    _check(month)
+    try:
+        await visit.apis.post(
+            path("mentors", visit.own_id, "statements", month, "lines", line_id, "dispute"),
+            {"reason": form.get("reason", "")},
+            idempotency_key=form.get("once", ""),
+        )
+    except Problem as problem:
+        return await _statement_page(visit, visit.own_id, month, base="/appel-a-facturation", problem=problem)
+    return visit.redirect(f"/appel-a-facturation/{month}?fait=contestee#ligne-{line_id}")
+
+
+@router.get("/appel-a-facturation/{month}/pdf")
+async def my_month_pdf(visit: MentorVisit, month: str) -> Response:
+    _check(month)
+    address = path("mentors", visit.own_id, "statements", f"{month}.pdf")
+    return await download(visit, address, f"appel-a-facturation-{month}.pdf")
 
 
 @router.get("/facturation/{mentor_id}/{month}")

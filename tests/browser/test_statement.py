@@ -1,0 +1,38 @@
+"""« Appel à facturation »: each line says where it comes from, and is disputed where it is read."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visitors, Way
+from tests.browser.test_journeys import Cast, local
+from tests.journeys.school import School, at, eventually
+
+
+@pytest.mark.rule("S8")
+def test_a_line_is_explained_disputed_and_answered(school: School, visitors: Visitors, way: Way) -> None:
+    cast = Cast(school, starts_at=at(hours=-2))
+    school.ok("POST", f"{cast.session_path}/cancellation", {"reason": "student_no_show"}, role="support")
+    month = local(at(hours=-2)).strftime("%Y-%m")
+    statement = f"/mentors/{cast.mentor['mentor_id']}/statements/{month}"
+    [line] = eventually(lambda: school.ok("GET", statement)["lines"], within_s=10)
+    visitor = visitors.come(way, cast.mentor["name"])
+    page = visitor.page
+    page.goto(f"/appel-a-facturation/{month}")
+    row = page.locator(f"#ligne-{line['line_id']}")
+    row.get_by_text(way.say("D'où vient cette ligne")).click()
+    expect(row).to_contain_text(line["event_id"])
+    expect(row).to_contain_text(line["rate_version"])
+    row.get_by_label(way.say("Pas d'accord ? Dites pourquoi")).fill("L'étudiante était là.")
+    row.get_by_role("button", name=way.say("Contester cette ligne")).click()
+    expect(page.get_by_role("status")).to_contain_text(way.say("La ligne est contestée."))
+    expect(row).to_contain_text("L'étudiante était là.")
+
+    answer = {"answer": "Corrigé par le support."}
+    school.ok("POST", f"/disputes/{line['line_id']}/settlement", answer, role="billing")
+    page.reload()
+    expect(row).to_contain_text(way.say("Réponse reçue"))
+    expect(row).to_contain_text("Corrigé par le support.")
+    for name in ("Télécharger en CSV", "Télécharger en PDF"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=way.say(name)).click()
+        assert download.value.suggested_filename.startswith(f"appel-a-facturation-{month}.")
