@@ -24,6 +24,7 @@ from relais_contracts.transfers import (
 from services.attendance.domain.attendance_file import SessionState
 from services.attendance.edges.api import attendance_router, entries_router
 from services.attendance.edges.continuity import continuity_router
+from services.attendance.edges.period import period_router
 from services.attendance.reactions.on_mentor_registered import on_mentor_registered
 from services.attendance.reactions.on_session_cancelled import on_session_cancelled
 from services.attendance.reactions.on_session_corrected import on_session_corrected
@@ -147,6 +148,7 @@ def build(settings: Settings) -> Service:
             attendance_router(database, guard, clock, zone),
             entries_router(database, zone),
             continuity_router(database, guard, clock, zone),
+            period_router(database, guard, clock, zone),
             parked_router(NAME, inbox.effects, store, database),
         ],
         ready=ready,

@@ -31,6 +31,7 @@ from services.portal.pages import (
     billing,
     continuity,
     correction,
+    files,
     help_requests,
     home,
     planning,
@@ -63,6 +64,7 @@ ROUTERS = (
     correction.router,
     help_requests.router,
     continuity.router,
+    files.router,
 )
 
 

@@ -18,6 +18,7 @@ from deploy.local import Stack
 from relais_contracts import CloudEvent, Contract
 from services.attendance.edges.api import attendance_router, entries_router
 from services.attendance.edges.continuity import continuity_router
+from services.attendance.edges.period import period_router
 from services.attendance.main import REACTIONS
 from services.chassis.access import Guard
 from services.chassis.accounts import Accounts
@@ -61,6 +62,7 @@ class Attendance:
                 attendance_router(self.database, guard, self.clock, PARIS),
                 entries_router(self.database, PARIS),
                 continuity_router(self.database, guard, self.clock, PARIS),
+                period_router(self.database, guard, self.clock, PARIS),
             ],
             ready=dict,
             clock=self.clock,
@@ -91,7 +93,7 @@ class Attendance:
         return event.id
 
     def get(
-        self, path: str, role: str = "training", email: str = "someone@relais.example", **parameters: Any
+        self, path: str, /, role: str = "training", email: str = "someone@relais.example", **parameters: Any
     ) -> Response:
         headers = {"Authorization": f"Bearer {self.issuer.mint(role, email)}"}
         answer: Response = self.client.get(f"/api{path}", params=parameters, headers=headers)

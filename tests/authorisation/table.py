@@ -15,6 +15,8 @@ HERS: Final = frozenset({"alice", "bruno", "zoe"})
 STAFF: Final = frozenset({"support", "billing", "training", "directory"})
 EVERYBODY: Final = MENTORS | STUDENTS | STAFF
 SUPPORT: Final = frozenset({"support"})
+TRAINING_TEAM: Final = frozenset({"support", "training"})
+MONTH: Final = {"from": "2026-11-01", "to": "2026-11-30"}
 BILLING_TEAM: Final = frozenset({"support", "billing"})
 ACCOUNTS: Final = frozenset({"support", "directory"})
 
@@ -162,6 +164,13 @@ ATTENDANCE: Final = (
     Row("GET /api/students/{student_id}/attendance", HERS | {"support", "training"}),
     Row("GET /api/students/{student_id}/attendance.csv", HERS | {"support", "training"}),
     Row("GET /api/students/{student_id}/attendance.pdf", HERS | {"support", "training"}),
+    Row("GET /api/students/{student_id}/attendance/certificate", HERS | {"support", "training"}, query=MONTH),
+    Row("GET /api/students/{student_id}/attendance/certificate.pdf", HERS | {"support", "training"}, query=MONTH),
+    Row("GET /api/attendance", TRAINING_TEAM, query=MONTH),
+    Row("GET /api/attendance.csv", TRAINING_TEAM, query=MONTH),
+    Row("GET /api/attendance.xlsx", TRAINING_TEAM, query=MONTH),
+    Row("GET /api/attendance.pdf", TRAINING_TEAM, query=MONTH),
+    Row("GET /api/continuity/weeks", TRAINING_TEAM),
     Row("GET /api/attendance-entries", frozenset({"support", "training"}), query={"event_id": "{nobody_id}"}),
     Row("GET /api/continuity", MENTORS | {"support", "training"}),
     Row("GET /api/continuity", frozenset({"bruno", "support", "training"}), query={"mentor_id": "{bruno_id}"}),

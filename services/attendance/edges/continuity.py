@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 
 from services.attendance.domain.continuity import Stands, State, hours_left, state_of
 from services.attendance.domain.standing import Cause, Outcome
-from services.attendance.domain.week import Week
-from services.attendance.edges.access import READ_BOARD
+from services.attendance.domain.week import Week, from_to
+from services.attendance.edges.access import READ_ALL_FILES, READ_BOARD
 from services.attendance.edges.wording import FUNDINGS, STANDINGS
 from services.attendance.views import continuity
 from services.attendance.views.continuity import Question, StudentWeek
@@ -25,6 +25,7 @@ from services.chassis.database import Database
 from services.chassis.http import DEFAULT_LIMIT, Instant, Limit, Page, decode_cursor, encode_cursor, invalid_cursor
 from services.chassis.refusal import Refused
 
+MAX_WEEKS: Final = 53
 MAX_CSV_ROWS: Final = 20_000
 
 Funding = Literal["third_party", "apprenticeship", "self_funded"]
@@ -90,6 +91,14 @@ class ContinuityRow(BaseModel):
     sessions: list[ContinuitySession]
 
 
+class WeekOfFunding(BaseModel):
+    """How one funding's students stand in one week."""
+
+    week: str
+    funding: Funding
+    counts: dict[State, int]
+
+
 class ContinuityPage(Page[ContinuityRow]):
     """A page of the board. ``counts`` are of all students that the filters let pass, but for ``state`` and cursor."""
 
@@ -135,6 +144,31 @@ def continuity_router(database: Database, guard: Guard, clock: Clock, zone: Zone
             hours_left=hours_left(ends_at=ends_at, now=now),
             counts=counted,
         )
+
+    @router.get("/continuity/weeks")
+    def continuity_over_weeks(
+        _: Annotated[Principal, READ_ALL_FILES.person],
+        to: Annotated[str | None, Query(description="The last week, as 2026-W47; by default the current one.")] = None,
+        weeks: Annotated[int, Query(ge=1, le=MAX_WEEKS)] = 13,
+        as_of: AsOf = None,
+    ) -> Page[WeekOfFunding]:
+        """Week by week, the oldest first, how the students of each funding stood, stand, or are to stand."""
+        now = as_of or clock.now()
+        last = _week(to, now)
+        first = Week.containing(last.monday() - timedelta(weeks=weeks - 1))
+        found: list[WeekOfFunding] = []
+        with database.connection() as connection:
+            for week in from_to(first, last):
+                ends_at = week.ends_at(zone)
+                by_funding: dict[str, dict[State, int]] = {}
+                for row in continuity.week_by_funding(connection, week.starts_at(zone), ends_at, as_of=as_of):
+                    counts = by_funding.setdefault(row["funding"], dict.fromkeys(State, 0))
+                    counts[state_of(Stands(row["stands"]), ends_at=ends_at, now=now)] += row["students"]
+                found += [
+                    WeekOfFunding(week=str(week), funding=funding, counts=counts)
+                    for funding, counts in sorted(by_funding.items())
+                ]
+        return Page(items=found)
 
     @router.get("/continuity.csv", response_class=Response)
     @patient

@@ -18,6 +18,7 @@ def on_student_enrolled(connection: Connection[DictRow], event: CloudEvent) -> N
         name=enrolled.name,
         funding=enrolled.funding,
         enrolled_at=enrolled.enrolled_at,
+        path=enrolled.path,
     )
     students.add_state(connection, state, sequence=event.sequence, event_id=event.id, recorded_at=event.time)
     mentors.pair(connection, enrolled.student_id, enrolled.mentor_id, sequence=event.sequence, recorded_at=event.time)

@@ -18,5 +18,6 @@ def on_student_updated(connection: Connection[DictRow], event: CloudEvent) -> No
         name=updated.name,
         funding=updated.funding,
         enrolled_at=None,
+        path=updated.path,
     )
     students.add_state(connection, state, sequence=event.sequence, event_id=event.id, recorded_at=event.time)

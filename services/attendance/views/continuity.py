@@ -48,6 +48,12 @@ LEFT JOIN LATERAL (
 ORDER BY page.name, page.student_id
 """
 
+WEEK: Final = """
+SELECT funding, stands, count(*) AS students
+FROM students_in_week(%(starts_at)s, %(ends_at)s, coalesce(%(as_of)s, 'infinity'::timestamptz))
+GROUP BY funding, stands
+"""
+
 SESSIONS: Final = """
 SELECT asked.student_id, asked.session_id, last.*
 FROM (
@@ -170,6 +176,14 @@ def board(connection: Connection[DictRow], question: Question, *, limit: int) ->
         ],
         counts={stands: found[0][stands.value] for stands in Stands},
     )
+
+
+def week_by_funding(
+    connection: Connection[DictRow], starts_at: datetime, ends_at: datetime, *, as_of: datetime | None = None
+) -> Sequence[DictRow]:
+    """How many students there are in a week, by ``funding`` and by what ``stands`` for them."""
+    asked = {"starts_at": starts_at, "ends_at": ends_at, "as_of": as_of}
+    return connection.execute(WEEK, asked, prepare=False).fetchall()
 
 
 def _make_ups(

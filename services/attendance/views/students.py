@@ -9,12 +9,12 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 ADD: Final = """
-INSERT INTO student_states (student_id, sequence, event_id, email, name, funding, enrolled_at, recorded_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+INSERT INTO student_states (student_id, sequence, event_id, email, name, funding, path, enrolled_at, recorded_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 FIND: Final = """
-SELECT student_id, email, name, funding,
+SELECT student_id, email, name, funding, path,
        (SELECT min(enrolled_at) FROM student_states WHERE student_id = %(student_id)s) AS enrolled_at
 FROM student_states
 WHERE student_id = %(student_id)s AND recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
@@ -32,6 +32,7 @@ class Student:
     name: str
     funding: str
     enrolled_at: datetime | None
+    path: str = ""
 
 
 def add_state(
@@ -52,6 +53,7 @@ def add_state(
             student.email,
             student.name,
             student.funding,
+            student.path,
             student.enrolled_at,
             recorded_at,
         ),

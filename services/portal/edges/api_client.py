@@ -61,14 +61,14 @@ class Apis:
         self._headers = {"authorization": f"Bearer {token}", "accept-language": language}
         self._language = language
 
-    async def get(self, path: str, **params: object) -> Any:
+    async def get(self, path: str, /, **params: object) -> Any:
         """The JSON answer; raises Problem. A list is asked for as a parameter that comes again."""
         response = await self._send(
             "GET", path, params={k: _asked(v) for k, v in params.items() if v not in (None, "")}
         )
         return response.json()
 
-    async def get_or_none(self, path: str, **params: object) -> Any | None:
+    async def get_or_none(self, path: str, /, **params: object) -> Any | None:
         """Like get, with None for 404."""
         try:
             return await self.get(path, **params)
@@ -77,7 +77,7 @@ class Apis:
                 return None
             raise
 
-    async def all_items(self, path: str, **params: object) -> list[Any]:
+    async def all_items(self, path: str, /, **params: object) -> list[Any]:
         """Every item of a list, following its cursor through at most PAGES_AT_MOST pages."""
         items: list[Any] = []
         cursor: str | None = None
@@ -119,7 +119,7 @@ class Apis:
     async def delete(self, path: str) -> None:
         await self._send("DELETE", path)
 
-    async def stream(self, path: str, **params: object) -> AsyncIterator[bytes]:
+    async def stream(self, path: str, /, **params: object) -> AsyncIterator[bytes]:
         """An answer of any size, handed on as it comes. Raises Problem before its first part."""
         service = owner_of(path)
         base_url = self._upstreams.base_url(service) if service else None

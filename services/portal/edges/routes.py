@@ -14,6 +14,7 @@ OWNERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"/api/statements(?:/|$)", "billing"),
         (r"/api/disputes(?:/|$)", "billing"),
         (r"/api/students/[^/]+/attendance(?:[./]|$)", "attendance"),
+        (r"/api/attendance(?:[./]|$)", "attendance"),
         (r"/api/attendance-entries(?:/|$)", "attendance"),
         (r"/api/continuity(?:[./]|$)", "attendance"),
         (r"/api/mentors(?:/|$)", "transfers"),

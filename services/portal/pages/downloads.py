@@ -14,7 +14,7 @@ MEDIA_TYPES: Final = {
 """The forms in which lists are exported, with what a browser is told of each."""
 
 
-async def handed_on(visit: Visit, address: str, name: str, form: str, **params: object) -> Response:
+async def handed_on(visit: Visit, address: str, name: str, form: str, /, **params: object) -> Response:
     """The answer of ``address`` as the file ``name.form``. Raises Problem where there is none."""
     parts = await visit.apis.stream(address, **params)
     return StreamingResponse(

@@ -7,9 +7,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.portal.edges.api_client import Problem, or_problem, path
-from services.portal.edges.language import sort_key
-from services.portal.edges.shapes import Email, Entry, Event, Line, Student
-from services.portal.edges.visit import SupportVisit, TrainingVisit, Visit
+from services.portal.edges.shapes import Email, Entry, Event, Line
+from services.portal.edges.visit import SupportVisit, Visit
 from services.portal.pages import calendar, people
 from services.portal.pages.event_types import SHOWN_TYPES
 
@@ -19,26 +18,6 @@ PEOPLE_SHOWN: Final = 50
 ENTRIES_SHOWN: Final = 50
 EMAILS_SHOWN: Final = 50
 EMAIL_STATES: Final = ("queued", "sent", "failed", "suppressed")
-
-
-@router.get("/dossiers")
-async def files(visit: TrainingVisit, q: str = "", financement: str = "") -> Response:
-    """Training administration: the students whose files funders ask for."""
-    students = [Student.model_validate(item) for item in await visit.apis.all_items(path("students"))]
-    wanted = q.strip().casefold()
-    found = [
-        student
-        for student in students
-        if _speaks_of(student, wanted) and (not financement or student.funding == financement)
-    ]
-    return visit.page(
-        "files.html",
-        q=q,
-        funding=financement,
-        fundings=sorted({student.funding for student in students}),
-        students=sorted(found, key=lambda student: sort_key(student.name))[:PEOPLE_SHOWN],
-        count=len(found),
-    )
 
 
 @router.get("/journal")
@@ -146,7 +125,3 @@ async def _explained(visit: Visit, found: Mapping[str, Any]) -> dict[str, Any]:
         "unavailable": effects["unavailable"],
         "people": known,
     }
-
-
-def _speaks_of(student: Student, wanted: str) -> bool:
-    return wanted in f"{student.name} {student.email} {student.path} {student.project}".casefold()
