@@ -10,6 +10,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from relais_contracts import CloudEvent
 
+One = Callable[[Connection[DictRow], CloudEvent], None]
 Many = Callable[[Connection[DictRow], Sequence[CloudEvent]], None]
 
 
@@ -25,6 +26,17 @@ class AtOnce:
 
     def __call__(self, connection: Connection[DictRow], event: CloudEvent) -> None:
         self.many(connection, [event])
+
+
+def in_one_go(reaction: One) -> AtOnce:
+    """A reaction that writes and never looks at what came of it: its statements are sent without waiting for each."""
+
+    def many(connection: Connection[DictRow], events: Sequence[CloudEvent]) -> None:
+        with connection.pipeline():
+            for event in events:
+                reaction(connection, event)
+
+    return AtOnce(many)
 
 
 def copy_into(table: str, *columns: str) -> Composed:

@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.rows import DictRow
 
 from relais_contracts import CloudEvent
 from relais_contracts import sessions as contract
 from services.chassis.access import Own
+from services.chassis.at_once import AtOnce
 from services.chassis.database import Database
 from services.chassis.effects import Reaction
 
@@ -134,12 +135,20 @@ class SessionsList:
             return connection.execute(TO_DOCUMENT, (from_, to, MENTORS_AT_MOST), prepare=False).fetchall()
 
 
-def show(connection: Connection[DictRow], event: CloudEvent) -> None:
-    """Brings the session's row to the event."""
+def show_all(connection: Connection[DictRow], events: Sequence[CloudEvent]) -> None:
+    """Brings the sessions' rows to the events, in their order. Raises LookupError for a session that is not there."""
+    with connection.pipeline():
+        shown = [(event, _show(connection, event)) for event in events]
+    for event, opened in shown:
+        if opened.rowcount != 1:
+            raise LookupError(f"session {event.subject} is not in the list, so {event.type} can't be shown")
+
+
+def _show(connection: Connection[DictRow], event: CloudEvent) -> Cursor[DictRow]:
     data = event.data
     match data:
         case contract.SessionScheduled():
-            connection.execute(
+            return connection.execute(
                 OPEN_FIRST,
                 {
                     "session_id": data.session_id,
@@ -155,15 +164,17 @@ def show(connection: Connection[DictRow], event: CloudEvent) -> None:
                 },
             )
         case contract.SessionRescheduled():
-            _open_next(connection, event, status="scheduled", makes_up_for=data.makes_up_for, starts_at=data.starts_at)
+            return _open_next(
+                connection, event, status="scheduled", makes_up_for=data.makes_up_for, starts_at=data.starts_at
+            )
         case contract.SessionReassigned():
-            _open_next(
+            return _open_next(
                 connection, event, status="scheduled", makes_up_for=data.makes_up_for, mentor_id=data.to_mentor_id
             )
         case contract.SessionHeld():
-            _open_next(connection, event, status="held", makes_up_for=data.makes_up_for)
+            return _open_next(connection, event, status="held", makes_up_for=data.makes_up_for)
         case contract.SessionCancelled():
-            _open_next(
+            return _open_next(
                 connection,
                 event,
                 status="cancelled",
@@ -175,7 +186,7 @@ def show(connection: Connection[DictRow], event: CloudEvent) -> None:
             )
         case contract.SessionCorrected():
             with_note = data.reason == "other"
-            _open_next(
+            return _open_next(
                 connection,
                 event,
                 status=data.status,
@@ -192,7 +203,7 @@ def show(connection: Connection[DictRow], event: CloudEvent) -> None:
 
 def _open_next(
     connection: Connection[DictRow], event: CloudEvent, *, status: str, makes_up_for: UUID | None, **said: Any
-) -> None:
+) -> Cursor[DictRow]:
     unsaid = {
         "mentor_id": None,
         "starts_at": None,
@@ -209,9 +220,8 @@ def _open_next(
         "status": status,
         "makes_up_for": makes_up_for,
     }
-    opened = connection.execute(OPEN_NEXT, unsaid | of_event | said)
-    if opened.rowcount != 1:
-        raise LookupError(f"session {event.subject} is not in the list, so {event.type} can't be shown")
+    return connection.execute(OPEN_NEXT, unsaid | of_event | said)
 
 
-REACTIONS: Mapping[str, Sequence[Reaction]] = {published.ce_type: (show,) for published in contract.EVENTS}
+SHOW = AtOnce(show_all)
+REACTIONS: Mapping[str, Sequence[Reaction]] = {published.ce_type: (SHOW,) for published in contract.EVENTS}

@@ -14,6 +14,7 @@ from psycopg.rows import DictRow
 
 from relais_contracts import CloudEvent
 from relais_contracts import sessions as contract
+from services.chassis.at_once import in_one_go
 from services.chassis.effects import Reaction
 from services.transfers.domain.absence import Declared
 from services.transfers.domain.missed_sessions import Missed, PlannedSession, Standing, count_missed
@@ -116,13 +117,15 @@ def on_corrected(connection: Connection[DictRow], event: CloudEvent) -> None:
     )
 
 
-REACTIONS: Final[Mapping[str, tuple[Reaction, ...]]] = {
-    contract.SessionScheduled.ce_type: (on_scheduled,),
-    contract.SessionRescheduled.ce_type: (on_rescheduled,),
-    contract.SessionCancelled.ce_type: (on_cancelled,),
-    contract.SessionHeld.ce_type: (on_held,),
-    contract.SessionCorrected.ce_type: (on_corrected,),
+BY_TYPE: Final[Mapping[str, Reaction]] = {
+    contract.SessionScheduled.ce_type: on_scheduled,
+    contract.SessionRescheduled.ce_type: on_rescheduled,
+    contract.SessionCancelled.ce_type: on_cancelled,
+    contract.SessionHeld.ce_type: on_held,
+    contract.SessionCorrected.ce_type: on_corrected,
 }
+KEEP: Final = in_one_go(lambda connection, event: BY_TYPE[event.type](connection, event))
+REACTIONS: Final[Mapping[str, tuple[Reaction, ...]]] = dict.fromkeys(BY_TYPE, (KEEP,))
 
 
 def missed_sessions(
