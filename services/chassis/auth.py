@@ -23,6 +23,7 @@ from joserfc.jwk import ECKey, KeySet
 from joserfc.jwt import JWTClaimsRegistry
 from joserfc.util import urlsafe_b64decode
 
+from services.chassis.rate_limit import RateLimit
 from services.chassis.refusal import Forbidden, Refused, Unavailable
 from services.chassis.settings import Settings
 
@@ -95,8 +96,14 @@ class Authenticator:
     """Verifies tokens. Keys are fetched at the first one, so that services start before their issuer does."""
 
     def __init__(
-        self, source: KeySource, *, audience: str = AUDIENCE, monotonic: Callable[[], float] = time.monotonic
+        self,
+        source: KeySource,
+        *,
+        audience: str = AUDIENCE,
+        limit: RateLimit | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.limit = limit or RateLimit()
         self._source = source
         self._audience = audience
         self._monotonic = monotonic
@@ -110,11 +117,14 @@ class Authenticator:
     def from_settings(cls, settings: Settings) -> Self:
         """The issuer of ``oidc_issuer``: by discovery, or a local one's folder (``file://…``, or in ``data_dir``)."""
         url = settings.oidc_issuer
+        keys: KeySource
         if url is None:
-            return cls(LocalKeys(settings.data_dir / "issuer"), audience=settings.oidc_audience)
-        if url.startswith("file:"):
-            return cls(LocalKeys(Path(unquote(urlsplit(url).path))), audience=settings.oidc_audience)
-        return cls(OidcKeys(url), audience=settings.oidc_audience)
+            keys = LocalKeys(settings.data_dir / "issuer")
+        elif url.startswith("file:"):
+            keys = LocalKeys(Path(unquote(urlsplit(url).path)))
+        else:
+            keys = OidcKeys(url)
+        return cls(keys, audience=settings.oidc_audience, limit=RateLimit(settings.requests_per_s))
 
     def needs_keys(self, token: str) -> bool:
         """Whether ``authenticate`` would load keys for this token, which may block."""
@@ -143,7 +153,7 @@ class Authenticator:
                 "Your sign-in can't be checked right now. Try again in a moment.",
             )
         try:
-            claims = jwt.decode(token, self._keys, algorithms=list(ALGORITHMS)).claims
+            claims = jwt.decode(token, self._keys, algorithms=list(ALGORITHMS), decoder_cls=_EachOnce).claims
             self._claims.validate(claims)
         except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise Unauthenticated(why=f"{type(error).__name__}: {error}", token_given=True) from error
@@ -186,6 +196,20 @@ class Authenticator:
             self._keys, self._loaded_at, self._remembered = keys, self._monotonic(), {}
 
 
+class _EachOnce(json.JSONDecoder):
+    """Refuses an object that names a claim twice (RFC 7519, 4): readers differ in which of them they believe."""
+
+    def __init__(self) -> None:
+        super().__init__(object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a claim stands twice")
+    return found
+
+
 def _key_id(token: str) -> str | None:
     """The ``kid`` that a token claims, not yet verified; None where there is none to read."""
     try:
@@ -208,8 +232,10 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
     named = claims.get("roles", claims.get("role"))
     roles = tuple(role for role in (named if isinstance(named, list) else [named]) if role in ROLES)
     email, name = claims["email"], claims.get("name") or claims["email"]
-    if not roles or not isinstance(email, str) or not isinstance(name, str) or "@" not in email or len(email) > 254:
+    if not roles or not isinstance(email, str) or not isinstance(name, str):
         raise Unauthenticated(why="the claims name no role or no e-mail of ours", token_given=True)
+    if "@" not in email or len(email) > 254 or not email.isprintable() or not name.isprintable():
+        raise Unauthenticated(why="the claims name no e-mail or name as people have them", token_given=True)
     return Principal(role=roles[0], email=email.lower(), name=name[:200], roles=roles)
 
 

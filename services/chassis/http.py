@@ -187,6 +187,7 @@ class _SignedIn(HTTPBearer):
         except Unauthenticated as refused:
             _log.info("token refused", extra={"why": refused.why})
             raise
+        authenticator.limit.admit(person.email)
         return person.acting_as(self._roles)
 
 

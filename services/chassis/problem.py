@@ -128,7 +128,7 @@ def refusal_problem(refused: Refused, language: Language) -> Response:
         headers["WWW-Authenticate"] = challenge + (
             ', error="invalid_token"' if getattr(refused, "token_given", False) else ""
         )
-    if refused.status == 503:
+    if refused.status in (429, 503):
         headers["Retry-After"] = str(getattr(refused, "retry_after_s", 2))
     return problem(
         refused.status, (refused.code, refused.fr, refused.en), language, errors=refused.errors, headers=headers

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     oidc_client_secret: SecretStr | None = Field(
         default=None, description="The portal's secret at the provider. Not given: a public client, with PKCE alone."
     )
+    requests_per_s: float = Field(
+        default=500.0, ge=0, description="Most requests a second of one person at each service process; 0: no limit."
+    )
     tariff_file: Path | None = Field(
         default=None,
         description="Tariffs (TOML, with dates of validity). Not given: the example figures that come with Relais.",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from services.chassis.auth import (
@@ -90,6 +90,12 @@ def with_other_claims() -> str:
     return f"{header}.{part(claims(role='support'))}.{signature}"
 
 
+def twice() -> str:
+    """Signed by our own issuer, with two roles: readers would differ in which one holds."""
+    payload = json.dumps(claims())[:-1] + ', "role": "support"}'
+    return jws.serialize_compact({"alg": "ES256", "kid": KEY.kid}, payload.encode(), KEY, algorithms=["ES256"])
+
+
 NOW = int(time.time())
 BAD_TOKENS: Mapping[str, Callable[[], str]] = {
     "nothing": lambda: "",
@@ -132,6 +138,15 @@ BAD_TOKENS: Mapping[str, Callable[[], str]] = {
     "no role": lambda: signed({"role": ...}),
     "role of nobody": lambda: signed({"role": "admin"}),
     "role that is an object": lambda: signed({"role": {"name": "support"}}),
+    "another's keys by address": lambda: signed(key=OTHER_KEY, jku="https://evil.example/keys"),
+    "a certificate by address": lambda: signed(key=OTHER_KEY, x5u="https://evil.example/cert"),
+    "a kid that is a path": lambda: signed(kid="../../../../dev/null"),
+    "a kid that is SQL": lambda: signed(kid="' OR '1'='1"),
+    "a kid that is a list": lambda: by_hand({"alg": "ES256", "kid": [KEY.kid]}, "AAAA"),
+    "a claim that stands twice": twice,
+    "e-mail with a line break": lambda: signed({"email": "alice@example.org\r\nBcc: x@evil.example"}),
+    "name with a line break": lambda: signed({"name": "Alice\r\nX: 1"}),
+    "roles none of ours": lambda: signed({"roles": ["admin", "root"]}),
     "far too long": lambda: signed({"name": "x" * 10_000}),
     "deeply nested header": lambda: base64.urlsafe_b64encode(b"[" * 5_000).decode() + ".e30.AAAA",
 }

@@ -12,9 +12,10 @@ import psycopg
 import psycopg_pool
 import pytest
 from fastapi import APIRouter, FastAPI
+from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.chassis.auth import LocalIssuer, Principal
+from services.chassis.auth import LOCAL_ISSUER, Authenticator, LocalIssuer, Principal, StaticKeys
 from services.chassis.commands import CommandRequest
 from services.chassis.http import (
     Instant,
@@ -28,6 +29,7 @@ from services.chassis.http import (
 )
 from services.chassis.middleware import MAX_BODY_BYTES, MAX_IMPORT_BODY_BYTES
 from services.chassis.problem import language_of
+from services.chassis.rate_limit import RateLimit
 from services.chassis.refusal import Conflict, NotFound, Refused, Stale, Unavailable
 
 THING = "/api/things/01980a1c-0000-7000-8000-000000000001"
@@ -426,3 +428,44 @@ def test_an_issuer_without_keys_yet_is_503(tmp_path: Path, issuer: LocalIssuer) 
     answer = asker(app, issuer)("GET", "/api/things")
     assert_problem(answer, 503, "unavailable")
     assert answer.headers["retry-after"]
+
+
+def test_whoever_asks_too_fast_waits_and_others_do_not(tmp_path: Path) -> None:
+    issuer = LocalIssuer(tmp_path / "issuer")
+    router = APIRouter()
+
+    @router.get("/things")
+    def things(_: Annotated[Principal, require("mentor")]) -> list[str]:
+        return []
+
+    now = [0.0]
+    auth = Authenticator(StaticKeys(LOCAL_ISSUER, issuer.jwks()), limit=RateLimit(2, monotonic=lambda: now[0]))
+    client = TestClient(create_api("x", service="sessions", auth=auth, routers=[router], ready=dict))
+
+    def asks(email: str) -> httpx.Response:
+        answer: httpx.Response = client.get(
+            "/api/things", headers={"Authorization": f"Bearer {issuer.mint('mentor', email)}"}
+        )
+        return answer
+
+    assert [asks("alice@example.org").status_code for _ in range(4)] == [200] * 4
+    refused = asks("alice@example.org")
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (
+        429,
+        "too_many_requests",
+        "1",
+    )
+    assert asks("bruno@example.org").status_code == 200
+    now[0] += 0.5
+    assert [asks("alice@example.org").status_code for _ in range(2)] == [200, 429]
+
+
+def test_the_limit_leaves_room_for_two_hundred_commands_a_second() -> None:
+    now = [0.0]
+    limit = RateLimit(monotonic=lambda: now[0])
+    for _ in range(200 * 60):
+        now[0] += 1 / 200
+        limit.admit("load@example.org")
+    nobody = RateLimit(0)
+    for _ in range(10_000):
+        nobody.admit("load@example.org")
