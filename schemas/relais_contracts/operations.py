@@ -1,4 +1,5 @@
-"""Events of every service, on the topic `relais.operations`: what support decides about the events themselves."""
+"""Events of every service, on the topic `relais.operations`: what support decides about the events themselves, and who
+signs in."""
 
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -28,4 +29,15 @@ class EventSkipped(Contract):
     skipped_at: Instant = required("When.")
 
 
-EVENTS: tuple[type[Contract], ...] = (EventSkipped,)
+class SignedIn(Contract):
+    """A person (the actor, with the role) signed in."""
+
+    ce_type: ClassVar[str] = "relais.operations.SignedIn.v1"
+    topic: ClassVar[str] = TOPIC
+    key_field: ClassVar[str] = "service"
+
+    service: str = required("Where.")
+    signed_in_at: Instant = required("When.")
+
+
+EVENTS: tuple[type[Contract], ...] = (EventSkipped, SignedIn)

@@ -138,6 +138,14 @@ class PrivateCommentAdded(StudentContract):
     added_at: Instant = required("When it was left.")
 
 
+class PrivateCommentsRead(StudentContract):
+    """Somebody (the actor) read a student's private comments; once for each quarter of an hour. Its own subject."""
+
+    ce_type: ClassVar[str] = "relais.transfers.PrivateCommentsRead.v1"
+
+    read_at: Instant = required("When they were read.")
+
+
 class AbsenceContract(MentorContract):
     """A published event of a mentor's absence."""
 
@@ -215,6 +223,7 @@ EVENTS: tuple[type[Contract], ...] = (
     StudentTransferred,
     TransferRefused,
     PrivateCommentAdded,
+    PrivateCommentsRead,
     AbsenceDeclared,
     AbsenceChanged,
     AbsenceEnded,

@@ -7,6 +7,7 @@ secret, is refused.
 
 import json
 import os
+import re
 import stat
 import threading
 import time
@@ -33,6 +34,7 @@ ALGORITHMS = ("ES256", "RS256", "PS256", "Ed25519")
 AUDIENCE = "relais"
 LOCAL_ISSUER = "urn:relais:local-issuer"
 
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PUBLIC_KEY_TYPES = ("EC", "RSA", "OKP")
 _LEEWAY_S = 5
 _MAX_TOKEN_CHARS = 8_192
@@ -234,7 +236,7 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
     email, name = claims["email"], claims.get("name") or claims["email"]
     if not roles or not isinstance(email, str) or not isinstance(name, str):
         raise Unauthenticated(why="the claims name no role or no e-mail of ours", token_given=True)
-    if "@" not in email or len(email) > 254 or not email.isprintable() or not name.isprintable():
+    if "@" not in email or len(email) > 254 or _BREAKS.search(email) or _BREAKS.search(name):
         raise Unauthenticated(why="the claims name no e-mail or name as people have them", token_given=True)
     return Principal(role=roles[0], email=email.lower(), name=name[:200], roles=roles)
 

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from relais_contracts import REGISTRY, TOPICS
 from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
+from services.chassis.commands import Commands
 from services.chassis.database import Database
 from services.chassis.effects import Reaction
 from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
-from services.chassis.parked_api import PARKED_EVENTS, no_others, parked_gauges, parked_router, with_skips
+from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
 from services.chassis.replay.view import Table, View
 from services.chassis.service import Service
@@ -20,6 +21,7 @@ from services.support.edges.api import audit_router
 from services.support.edges.other_services import OtherServicesOverHttp
 from services.support.edges.parked import ParkedOverHttp, all_parked_router
 from services.support.edges.proof import proof_router
+from services.support.edges.sign_ins import SIGN_IN_EVENTS, publish, sign_ins_router
 from services.support.reactions.on_any_event import on_any_event
 
 NAME = "support"
@@ -66,12 +68,12 @@ def build(settings: Settings) -> Service:
         max_connections=settings.database_max_connections,
     )
     kafka = KafkaConnection(settings)
-    store = EventStore(database, NAME, PARKED_EVENTS)
+    store = EventStore(database, NAME, {**PARKED_EVENTS, **SIGN_IN_EVENTS})
     relay = Relay(
         service=NAME,
         database=database,
         store=store,
-        publish=with_skips(no_others),
+        publish=with_skips(publish),
         kafka=kafka,
         source=f"/relais/{NAME}",
     )
@@ -96,6 +98,7 @@ def build(settings: Settings) -> Service:
         routers=[
             audit_router(database, others),
             proof_router(database),
+            sign_ins_router(Commands(store)),
             all_parked_router(parked_elsewhere),
             parked_router(NAME, inbox.effects, store, database),
         ],

@@ -192,6 +192,7 @@ NOTIFIER: Final = (
 OPERATIONS: Final = (
     Row("GET /api/audit", SUPPORT),
     Row("GET /api/audit/heads", SUPPORT),
+    Row("POST /api/audit/sign-ins", EVERYBODY - {"directory"}, 201, {}),
     Row("GET /api/audit/export", SUPPORT),
     Row("GET /api/audit/events/{nobody_id}/consequences", SUPPORT, 404),
     Row("GET /api/audit/span", SUPPORT, query={"subject": "{nobody_id}"}),

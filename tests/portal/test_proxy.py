@@ -137,8 +137,8 @@ def test_hop_by_hop_headers_and_the_cookie_stay_here(front: str) -> None:
 
 
 def test_a_body_of_unknown_length_arrives_whole(front: str) -> None:
-    parts = (b"0123456789" * 10_000 for _ in range(20))
-    assert httpx.post(f"{front}/api/sessions/x", content=parts).json()["bytes"] == 2_000_000
+    parts = (b"0123456789" * 10_000 for _ in range(9))
+    assert httpx.post(f"{front}/api/sessions/x", content=parts).json()["bytes"] == 900_000
 
 
 def test_naming_the_length_in_connection_does_not_smuggle_a_second_request(front: str) -> None:

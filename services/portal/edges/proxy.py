@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.chassis.middleware import MAX_BODY_BYTES, MAX_IMPORT_BODY_BYTES, SECURITY_HEADERS
 from services.portal.edges.routes import Upstreams, owner_of
 from services.portal.edges.upstream import Pool, UpstreamAway
 
@@ -46,6 +47,10 @@ AWAY: Final = {
     "fr": "Ce service ne répond pas pour le moment. Rien n'a été perdu ; réessayez dans un instant.",
     "en": "This service is not answering at the moment. Nothing was lost; try again in a moment.",
 }
+TOO_LARGE: Final = {
+    "fr": "La demande dépasse la taille acceptée.",
+    "en": "The request is larger than what is accepted.",
+}
 UNKNOWN: Final = {"fr": "Cette adresse n'existe pas.", "en": "There is nothing at this address."}
 
 
@@ -77,10 +82,17 @@ class Front:
 
     async def _forward(self, service: str, base_url: str, scope: Scope, receive: Receive, send: Send) -> None:
         pool = self._pool(base_url)
-        head, body = _request(scope, receive, base_url)
+        limit = MAX_IMPORT_BODY_BYTES if scope["path"].endswith("/import") else MAX_BODY_BYTES
+        if _declared_bytes(scope) > limit:  # The service would hang up in the middle of it, and seem to be away.
+            await _problem(scope, send, 413, "body_too_large", TOO_LARGE)
+            return
+        head, body = _request(scope, _limited(receive, limit), base_url)
         try:
             answer = await pool.send(head, body, answers_with_body=scope["method"] != "HEAD")
         except _Gone:
+            return
+        except _TooLarge:
+            await _problem(scope, send, 413, "body_too_large", TOO_LARGE)
             return
         except UpstreamAway as error:
             log.warning("service away", extra={"owner": service, "error": str(error)})
@@ -126,6 +138,31 @@ async def _in_chunks(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for part in body:
         yield b"%x\r\n%b\r\n" % (len(part), part)
     yield b"0\r\n\r\n"
+
+
+def _declared_bytes(scope: Scope) -> int:
+    """As the caller says; 0 where it says nothing that is a number (the service answers to that)."""
+    declared = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(declared) if declared.isdigit() and len(declared) < 19 else 0
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Raises _TooLarge once more has come."""
+    received = 0
+
+    async def receive_limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise _TooLarge
+        return message
+
+    return receive_limited
+
+
+class _TooLarge(Exception):
+    """More of a body came than any service takes."""
 
 
 class _Gone(Exception):
@@ -177,7 +214,7 @@ async def _problem(scope: Scope, send: Send, status: int, code: str, sentences: 
         (b"content-type", b"application/problem+json"),
         (b"content-language", language.encode()),
         (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
+        *((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()),
     ]
     if status == 503:
         headers.append((b"retry-after", b"1"))

@@ -4,4 +4,6 @@ from typing import Final
 
 from services.chassis.access import ALL, Rule
 
+# Everybody who has pages, of themselves.
+SIGN_IN: Final = Rule(mentor=ALL, student=ALL, support=ALL, billing=ALL, training=ALL)
 READ: Final = Rule(support=ALL)

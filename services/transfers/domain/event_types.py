@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from services.transfers.domain import absence, mentor, refused_transfer, student
+from services.transfers.domain import absence, comments_read, mentor, refused_transfer, student
 
 EVENT_TYPES: Final[Mapping[str, type]] = {
     "transfers.MentorRegistered.v1": mentor.MentorRegistered,
@@ -18,6 +18,7 @@ EVENT_TYPES: Final[Mapping[str, type]] = {
     "transfers.StudentTransferred.v1": student.StudentTransferred,
     "transfers.TransferRefused.v1": refused_transfer.TransferRefused,
     "transfers.PrivateCommentAdded.v1": student.PrivateCommentAdded,
+    "transfers.PrivateCommentsRead.v1": comments_read.PrivateCommentsRead,
     "transfers.AbsenceDeclared.v1": absence.AbsenceDeclared,
     "transfers.AbsenceChanged.v1": absence.AbsenceChanged,
     "transfers.AbsenceEnded.v1": absence.AbsenceEnded,

@@ -14,6 +14,7 @@ from services.transfers.domain.absence import (
     HelpRequested,
     Period,
 )
+from services.transfers.domain.comments_read import PrivateCommentsRead
 from services.transfers.domain.mentor import MentorCapacityChanged, MentorRegistered, MentorUpdated
 from services.transfers.domain.refused_transfer import TransferRefused
 from services.transfers.domain.student import (
@@ -73,6 +74,8 @@ def _contract(recorded: Recorded) -> Contract | None:
                 diagnoses=event.diagnoses,
                 refused_at=event.refused_at,
             )
+        case PrivateCommentsRead() as event:
+            return contract.PrivateCommentsRead(student_id=event.student_id, read_at=event.read_at)
         case PrivateCommentAdded() as event:
             return contract.PrivateCommentAdded(
                 student_id=who, comment_id=event.comment_id, hand_over=event.is_handover, added_at=event.added_at

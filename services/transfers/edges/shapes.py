@@ -33,6 +33,7 @@ IMPORT_MAX_ROWS: Final = 1_000
 
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]+(\.[\w-]+)+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TIMEZONES = frozenset(available_timezones())
 # A name that plans a transfer: starts_at, date, from, scheduled_for, on, when…
 _PLANNED = re.compile(r"(^|_)(at|on|date|day|time|from|for|when|start|starts|until|to|scheduled?|effective)(_|$)", re.I)
@@ -41,6 +42,13 @@ _PLANNED = re.compile(r"(^|_)(at|on|date|day|time|from|for|when|start|starts|unt
 def _plain_text(value: str) -> str:
     if _CONTROL.search(value):
         raise ValueError("control characters are not accepted")
+    return value
+
+
+def _one_line(value: str) -> str:
+    """Names stand in the subjects of e-mails and in cells of files: no line break, no control character."""
+    if _BREAKS.search(value):
+        raise ValueError("one line of text is expected, without control characters")
     return value
 
 
@@ -73,8 +81,8 @@ def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Email = Annotated[str, Field(min_length=3, max_length=EMAIL_MAX_CHARS), AfterValidator(_email)]
-Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS), AfterValidator(_plain_text)]
-Label = Annotated[str, Field(min_length=1, max_length=LABEL_MAX_CHARS), AfterValidator(_plain_text)]
+Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS), AfterValidator(_one_line)]
+Label = Annotated[str, Field(min_length=1, max_length=LABEL_MAX_CHARS), AfterValidator(_one_line)]
 Labels = Annotated[tuple[Label, ...], Field(max_length=PROFILE_MAX_ITEMS), AfterValidator(_each_once)]
 Text = Annotated[str, Field(min_length=1, max_length=COMMENT_MAX_CHARS), AfterValidator(_plain_text)]
 Timezone = Annotated[str, Field(max_length=64), AfterValidator(_timezone)]

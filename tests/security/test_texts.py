@@ -1,0 +1,132 @@
+"""What people type never becomes code: on pages, in e-mails, in spreadsheets, in headers."""
+
+import csv
+import html
+import io
+import re
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+
+from tests.conftest import RunningRelais
+from tests.journeys.school import School
+from tests.security.conftest import MARK, Hostile, Tried, hostile_school, signed_in
+
+PAGES_AT_MOST = 120
+FORMULAS = ("=1+1", "+1+1", "-1+1", "@SUM(1)", "=cmd|' /C calc'!A1", "\t=1+1", "\r=1+1", "\n=1+1")
+
+
+def pages_of(relais: RunningRelais, person: str) -> dict[str, str]:
+    """Every page that this person reaches by links, with its source."""
+    browser = signed_in(relais, person)
+    found: dict[str, str] = {}
+    waiting = ["/"]
+    while waiting and len(found) < PAGES_AT_MOST:
+        path = waiting.pop(0)
+        if path in found:
+            continue
+        answer = browser.get(path)
+        if "html" not in answer.headers.get("content-type", ""):
+            found[path] = ""
+            continue
+        found[path] = answer.text
+        for link in re.findall(r'(?:href|action)="([^"]+)"', answer.text):
+            there = urlsplit(urljoin(str(answer.url), html.unescape(link)))
+            inside = there.netloc == urlsplit(relais.url).netloc and not there.path.startswith(("/static", "/docs"))
+            if inside and "deconnexion" not in there.path and "/evenements" not in there.path:
+                waiting.append(there.path + (f"?{there.query}" if there.query else ""))
+    return {path: text for path, text in found.items() if text}
+
+
+@pytest.mark.parametrize("who", ["mentor", "student", "support", "billing", "training"])
+def test_no_text_becomes_code_on_any_page(relais: RunningRelais, hostile: Hostile, tried: Tried, who: str) -> None:
+    ids = {"mentor": hostile.mentor["mentor_id"], "student": hostile.student["student_id"]}
+    pages = pages_of(relais, f"{who}:{ids.get(who, '')}")
+    shown = {path: text for path, text in pages.items() if MARK in text}
+    assert shown, f"{who} never saw a hostile text on {sorted(pages)}"
+    for path, text in shown.items():
+        safe = not re.search(r"<script(?! src=)|<img src=x|onerror=alert\(1\)>|<title>[^<]*</title>.*</title>", text)
+        tried.note("XSS: pages with hostile texts", refused=safe)
+        assert safe, f"{who} {path}"
+        assert "{{7*7}}" in text or "49</title>" not in text
+
+
+def test_no_text_becomes_code_in_an_email(hostile: Hostile, tried: Tried) -> None:
+    emails = hostile.school.ok("GET", f"/emails?to={hostile.student['email']}")["items"]
+    assert any(MARK in (email["html"] or "") for email in emails)
+    for email in emails:
+        safe = "<script" not in (email["html"] or "") and "<img src=x" not in (email["html"] or "")
+        tried.note("XSS: e-mails", refused=safe)
+        assert safe
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=repr)
+def test_no_cell_of_a_file_is_a_formula(school: School, tried: Tried, formula: str) -> None:
+    if formula[0] in "\t\r\n":
+        refused = school.call(
+            "PUT", f"/mentors/{'0' * 8}-0000-4000-8000-{'0' * 12}", account(formula), role="directory"
+        )
+        kept = refused.json().get("name", "")
+        assert refused.status_code == 422 or not kept.startswith(formula[0])
+        tried.note("CSV: formulas in cells", refused=True)
+        return
+    hostile = hostile_school(school, formula)
+    month = f"{datetime.now(UTC):%Y-%m}"
+    student, mentor = hostile.student["student_id"], hostile.mentor["mentor_id"]
+    files = (
+        (f"/students/{student}/attendance.csv", "training"),
+        (f"/continuity.csv?mentor_id={mentor}", "training"),
+        (f"/mentors/{mentor}/statements/{month}.csv", "billing"),
+        (f"/statements/{month}.csv", "billing"),
+    )
+    seen = 0
+    for path, role in files:
+        answer = school.call("GET", path, role=role)
+        assert answer.is_success, f"{path} {answer.text}"
+        for row in csv.reader(io.StringIO(answer.content.decode("utf-8-sig")), delimiter=";"):
+            for cell in row:
+                seen += formula in cell
+                harmless = not cell.startswith(("=", "+", "@", "\t", "\r")) and not re.match(
+                    r"-(?!\d+([.,]\d+)?$)", cell
+                )
+                assert harmless, f"{path}: {cell!r}"
+    tried.note("CSV: formulas in cells", refused=seen > 0)
+    assert seen
+
+
+LINE_BREAKS = (
+    "\r\nBcc: x@evil.example",
+    "\nX-Injected: 1",
+    "\r<script>",
+    "\u2028Bcc: x@evil.example",
+    "\x00",
+    "\x1b[2J",
+)
+
+
+@pytest.mark.parametrize("text", LINE_BREAKS, ids=repr)
+@pytest.mark.parametrize("where", ["name", "email", "path"])
+def test_no_text_becomes_a_header(school: School, tried: Tried, where: str, text: str) -> None:
+    """A name stands in e-mails' subjects, an address in their headers."""
+    mentor = school.mentor()
+    student = school.student(mentor)
+    changed: dict[str, Any] = {where: f"Ada{text}" if where != "email" else f"ada@example.org{text}"}
+    body = {name: value for name, value in student.items() if name != "student_id"} | changed
+    answer = school.call("PUT", f"/students/{student['student_id']}", body, role="directory")
+    if answer.is_success:  # Then as one line of plain text.
+        assert not re.search(r"[\r\n\x00-\x08\x1b]", answer.json()[where]), answer.json()[where]
+        session = school.session(student, datetime.now(UTC).replace(microsecond=0))
+        note = {"reason": "other", "cause": "student", "note": "Bonjour"}
+        school.call("POST", f"/sessions/{session['session_id']}/cancellation", note)
+    else:
+        assert answer.status_code == 422
+    tried.note("header injection: names, addresses, paths", refused=True)
+
+
+def account(name: str) -> dict[str, Any]:
+    return {
+        "email": "formula@example.org", "name": name, "capacity": 1, "paths": ["Python"], "projects": ["Projet 1"],
+        "timezone": "Europe/Paris",
+    }  # fmt: skip
