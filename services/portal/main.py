@@ -31,9 +31,11 @@ from services.portal.pages import (
     billing,
     continuity,
     correction,
+    disputes,
     files,
     help_requests,
     home,
+    parked,
     planning,
     search,
     session_commands,
@@ -65,6 +67,8 @@ ROUTERS = (
     help_requests.router,
     continuity.router,
     files.router,
+    parked.router,
+    disputes.router,
 )
 
 

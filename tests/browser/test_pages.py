@@ -51,8 +51,8 @@ def declared(school: School, cast: Cast) -> list[str]:
 
 
 PAGES_OF_OTHERS = {
-    "Support": ("/", "/recherche", "/continuite", "/journal", "/e-mails", "/facturation"),
-    "Facturation": ("/facturation",),
+    "Support": ("/", "/recherche", "/aide", "/continuite", "/journal", "/e-mails", "/mis-de-cote", "/contestations"),
+    "Facturation": ("/facturation", "/contestations"),
     "Administration de la formation": ("/dossiers", "/continuite"),
 }
 

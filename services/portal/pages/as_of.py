@@ -79,7 +79,9 @@ async def as_of(visit: SupportVisit, kind: str, identity: str, instant: str = ""
 def _asked(instant: str, seconds: str, zone: str) -> datetime | None:
     try:
         if instant:
-            return from_local(instant, zone)
+            # A field gives whole seconds: the state once that second is over, with all that happened in it.
+            whole = from_local(instant, zone)
+            return whole if "+" in instant or whole.microsecond else whole.replace(microsecond=999_999)
         return datetime.fromtimestamp(int(seconds), UTC) if seconds else None
     except (ValueError, OverflowError, OSError):
         return None

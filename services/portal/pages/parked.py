@@ -1,0 +1,115 @@
+"""« Mis de côté »: events that a service could not take; support tries them again in order, or skips one."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from services.portal.edges.api_client import Problem, or_problem, path
+from services.portal.edges.routes import API_SERVICES
+from services.portal.edges.shapes import Shape
+from services.portal.edges.visit import SupportVisit, Visit
+
+router = APIRouter()
+
+ROWS_SHOWN: Final = 50
+
+
+class Parked(Shape):
+    service: str
+    parked_id: int
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    event_id: str | None = None
+    event_type: str | None = None
+    state: str
+    error: str
+    attempts: int = 0
+    parked_at: datetime
+    settled_at: datetime | None = None
+    settled_by: str | None = None
+    reason: str | None = None
+    headers: Sequence[tuple[str, str]] = ()
+    value: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in ("waiting", "parked")
+
+
+@router.get("/mis-de-cote")
+async def listed(visit: SupportVisit, service: str = "", suite: str = "") -> Response:
+    """Of all services, or of one: within a key in the order in which a retry takes them."""
+    chosen = service if service in API_SERVICES else ""
+    found = await or_problem(visit.apis.get(path("parked"), service=chosen, limit=ROWS_SHOWN, cursor=suite))
+    page = {} if isinstance(found, Problem) else found
+    return visit.page(
+        "parked.html",
+        status=found.status if isinstance(found, Problem) else 200,
+        problem=found if isinstance(found, Problem) else None,
+        rows=[Parked.model_validate(item) for item in page.get("items", ())],
+        unavailable=page.get("unavailable", ()),
+        next_cursor=page.get("next_cursor"),
+        services=API_SERVICES,
+        chosen=chosen,
+    )
+
+
+@router.get("/mis-de-cote/{service}/{parked_id}")
+async def shown(visit: SupportVisit, service: str, parked_id: int, fait: str = "", reste: str = "") -> Response:
+    return await _one(visit, service, parked_id, done=fait, left=reste)
+
+
+@router.post("/mis-de-cote/{service}/{parked_id}/reprise")
+async def retry(visit: SupportVisit, service: str, parked_id: int) -> Response:
+    """The whole key again, from its first event on, up to the first that fails."""
+    form = await visit.form()
+    try:
+        came_to = await visit.apis.post(
+            path("parked", service, str(parked_id), "retry"), {}, idempotency_key=form.get("once", "")
+        )
+    except Problem as problem:
+        return await _one(visit, service, parked_id, problem=problem)
+    return visit.redirect(f"/mis-de-cote/{service}/{parked_id}?fait=repris&reste={came_to['open']}")
+
+
+@router.post("/mis-de-cote/{service}/{parked_id}/abandon")
+async def skip(visit: SupportVisit, service: str, parked_id: int) -> Response:
+    form = await visit.form()
+    try:
+        await visit.apis.post(
+            path("parked", service, str(parked_id), "skip"),
+            {"reason": form.get("raison", "")},
+            idempotency_key=form.get("once", ""),
+        )
+    except Problem as problem:
+        return await _one(visit, service, parked_id, problem=problem, reason=form.get("raison", ""))
+    return visit.redirect(f"/mis-de-cote/{service}/{parked_id}?fait=ecarte")
+
+
+async def _one(
+    visit: Visit,
+    service: str,
+    parked_id: int,
+    *,
+    done: str = "",
+    left: str = "",
+    problem: Problem | None = None,
+    reason: str = "",
+) -> Response:
+    if service not in API_SERVICES:
+        raise Problem(404, "not_found", "")
+    found = Parked.model_validate(await visit.apis.get(path("parked", service, str(parked_id))))
+    return visit.page(
+        "parked_one.html",
+        status=problem.status if problem else 200,
+        one=found,
+        done=done,
+        left=int(left) if left.isdecimal() else 0,
+        problem=problem,
+        reason=reason,
+    )
