@@ -47,7 +47,7 @@ def test_no_text_becomes_code_on_any_page(relais: RunningRelais, hostile: Hostil
     shown = {path: text for path, text in pages.items() if MARK in text}
     assert shown, f"{who} never saw a hostile text on {sorted(pages)}"
     for path, text in shown.items():
-        safe = not re.search(r"<script(?! src=)|<img src=x|onerror=alert\(1\)>|<title>[^<]*</title>.*</title>", text)
+        safe = not re.search(r"<script(?! src=)|<img src=x|onerror=alert\(1\)>|\}\}</title>", text)
         tried.note("XSS: pages with hostile texts", refused=safe)
         assert safe, f"{who} {path}"
         assert "{{7*7}}" in text or "49</title>" not in text
