@@ -78,6 +78,11 @@ def test_a_mentor_prepares_an_absence_hands_over_and_takes_back(school: School, 
     expect(case).to_contain_text(cast.colleague["name"])
     expect(page.locator(".step:not(.done)")).to_have_count(0)
     eventually(lambda: cast.now()["mentor_id"] == cast.colleague["mentor_id"], within_s=5)
+    of_student = visitors.come(way, cast.student["name"], student=True).page
+    expect(of_student.locator("main")).to_contain_text(
+        way.say("%(name)s prend le relais.", name=cast.colleague["name"])
+    )
+    expect(of_student.locator("main")).to_contain_text(cast.mentor["name"])
 
     expect(page.locator("main")).to_contain_text(
         way.say(

@@ -22,6 +22,7 @@ def test_a_line_is_explained_disputed_and_answered(school: School, visitors: Vis
     row.get_by_text(way.say("D'où vient cette ligne")).click()
     expect(row).to_contain_text(line["event_id"])
     expect(row).to_contain_text(line["rate_version"])
+    row.get_by_role("link", name=way.say("Pas d'accord ? Contester cette ligne")).click()
     row.get_by_label(way.say("Pas d'accord ? Dites pourquoi")).fill("L'étudiante était là.")
     row.get_by_role("button", name=way.say("Contester cette ligne")).click()
     expect(page.get_by_role("status")).to_contain_text(way.say("La ligne est contestée."))

@@ -42,8 +42,11 @@ async def my_statement(visit: MentorVisit) -> Response:
 
 
 @router.get("/appel-a-facturation/{month}")
-async def my_month(visit: MentorVisit, month: str, fait: str = "") -> Response:
-    return await _statement_page(visit, visit.own_id, month, base="/appel-a-facturation", done=fait)
+async def my_month(visit: MentorVisit, month: str, fait: str = "", contester: str = "") -> Response:
+    """« contester »: the line whose form is open."""
+    return await _statement_page(
+        visit, visit.own_id, month, base="/appel-a-facturation", done=fait, disputing=contester
+    )
 
 
 @router.get("/appel-a-facturation/{month}/csv")
@@ -65,7 +68,9 @@ async def dispute(visit: MentorVisit, month: str, line_id: str) -> Response:
             idempotency_key=form.get("once", ""),
         )
     except Problem as problem:
-        return await _statement_page(visit, visit.own_id, month, base="/appel-a-facturation", problem=problem)
+        return await _statement_page(
+            visit, visit.own_id, month, base="/appel-a-facturation", problem=problem, disputing=line_id
+        )
     return visit.redirect(f"/appel-a-facturation/{month}?fait=contestee#ligne-{line_id}")
 
 
@@ -162,7 +167,14 @@ def _check(month: str) -> None:
 
 
 async def _statement_page(
-    visit: Visit, mentor_id: str, month: str, *, base: str, done: str = "", problem: Problem | None = None
+    visit: Visit,
+    mentor_id: str,
+    month: str,
+    *,
+    base: str,
+    done: str = "",
+    problem: Problem | None = None,
+    disputing: str = "",
 ) -> Response:
     _check(month)
     current = calendar.this_month(visit.now, visit.portal.school_zone)
@@ -185,6 +197,7 @@ async def _statement_page(
         base=base,
         may_close=visit.person.role == "billing" and statement.status == "open",
         done=done,
+        disputing=disputing,
         problem=problem,
     )
 
