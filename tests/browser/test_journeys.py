@@ -288,13 +288,12 @@ def test_support_finds_a_person_an_event_and_an_email(school: School, visitors: 
     visitor = visitors()
     page = visitor.page
     visitor.sign_in("Support")
-    page.get_by_label("Un étudiant ou un mentor").fill(cast.student["email"])
+    page.get_by_role("searchbox").fill(cast.student["email"])
     page.get_by_role("button", name="Chercher").click()
-    expect(page.get_by_role("link", name=cast.student["name"])).to_be_visible()
+    expect(page.get_by_role("link", name=cast.student["name"]).first).to_be_visible()
 
-    page.goto("/")
-    page.get_by_label("Expliquer un événement").fill(event_id)
-    page.get_by_role("button", name="Expliquer").click()
+    page.get_by_role("searchbox").fill(event_id)
+    page.get_by_role("button", name="Chercher").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Session annulée")
     expect(page.locator(".caused")).to_contain_text("Appel à facturation")
     expect(page.locator(".caused")).to_contain_text("Absence excusée")
@@ -320,9 +319,10 @@ def test_billing_reads_and_closes_a_month_that_is_over(school: School, visitors:
     with page.expect_download() as download:
         page.get_by_role("link", name="Télécharger en CSV").click()
     assert download.value.suggested_filename.endswith(f"{month}.csv")
-    page.get_by_role("button", name=re.compile("Clôturer")).click()
+    page.get_by_role("link", name=re.compile("Clôturer")).click()
+    page.get_by_role("button", name="Clôturer l'appel").click()
     expect(page.get_by_role("status")).to_contain_text("clôturé")
-    expect(page.get_by_role("button", name=re.compile("Clôturer"))).to_have_count(0)
+    expect(page.get_by_role("link", name=re.compile("Clôturer"))).to_have_count(0)
 
 
 def test_training_opens_a_student_s_file(school: School, visitors: Visitors) -> None:
