@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,8 @@ def main(wanted: Sequence[str]) -> int:
     folders = list(wanted) or _folders()
     together = sorted((name for name in folders if name not in ALONE), key=_long_first)
     with ThreadPoolExecutor(os.cpu_count() or 1) as at_once:
-        results = [_print(result) for result in at_once.map(_run, together)]
+        running = [at_once.submit(_run, name) for name in together]
+        results = [_print(ended.result()) for ended in as_completed(running)]
     results += [_print(_run(name)) for name in folders if name in ALONE]
     counts = sum((result.counts for result in results), Counter[str]())
     failed = [result.folder for result in results if result.status != 0]
