@@ -331,8 +331,8 @@ def test_training_opens_a_student_s_file(school: School, visitors: Visitors) -> 
     visitor = visitors()
     page = visitor.page
     visitor.sign_in("Administration de la formation")
-    page.get_by_label("Nom, e-mail, parcours ou projet").fill(cast.student["email"])
-    page.get_by_role("button", name="Chercher").click()
-    page.get_by_role("link", name=cast.student["name"]).click()
+    page.get_by_label("Nom ou e-mail").fill(cast.student["email"])
+    page.locator("main").get_by_role("button", name="Chercher").click()
+    page.locator("main th").get_by_role("link", name=cast.student["name"]).click()
     expect(page.locator("svg.heat[role=img] rect.unexcused")).to_have_count(1)
     expect(page.locator("table")).to_contain_text("Absence non excusée")

@@ -182,7 +182,7 @@ MUTATIONS = [
         "the place left is not freed",
         "T18",
         TRANSFER,
-        "        (student.mentor_id, StudentReleased(command.student_id)),\n",
+        "        (student.mentor_id, StudentReleased(command.student_id, returns=kind is TransferKind.ONE_OFF)),\n",
         "",
     ),
     Mutation(
