@@ -253,6 +253,11 @@ def run_on(mutation: Mutation | None, seed: int, *, sequences: int = SEQUENCES) 
     return Verdict(run[2] == "1" and bool(told), int(run[1]), time.monotonic() - began, told)
 
 
+def stands_in(mutation: Mutation) -> int:
+    """How often its file has what it changes; once, or it breaks nothing or too much."""
+    return (ROOT / "services" / mutation.file).read_text().count(mutation.before)
+
+
 def _copy_of_rules(to: Path) -> None:
     """All that the rules are made of: the domains and how they refuse."""
     for domain in sorted(ROOT.glob("services/*/domain")):
