@@ -102,7 +102,7 @@ class Lane:
         offsets, self._to_commit = self._to_commit, {}
         return offsets
 
-    def _take_effect(self, by_partition: Mapping[int, Sequence[Record]]) -> Steps[None]:
+    def _take_effect(self, by_partition: dict[int, list[Record]]) -> Steps[None]:
         give_up_at = self._clock() + AWAY_PATIENCE_S
         not_yet_until = self._clock() + NOT_YET_PATIENCE_S
         backoff_s, not_yet_s = BACKOFF_FIRST_S, NOT_YET_FIRST_S
@@ -143,14 +143,14 @@ class Lane:
                         self._expected[partition] = self._to_commit[partition] = records[-1].offset + 1
                 return
 
-    def _select(self, by_partition: Mapping[int, Sequence[Record]]) -> Steps[dict[int, Sequence[Record]]]:
-        """The records from our position on. What does not begin there is sought and read again.
+    def _select(self, by_partition: dict[int, list[Record]]) -> Steps[dict[int, list[Record]]]:
+        """The records from our position on. What does not begin there is sought, and not looked at again as it is.
 
         Offsets can have holes (control records), so a record beyond the position is believed where it is the first that
-        comes after a seek to the position.
+        is read after a seek to the position.
         """
-        batch: dict[int, Sequence[Record]] = {}
-        for partition, records in by_partition.items():
+        batch: dict[int, list[Record]] = {}
+        for partition, records in list(by_partition.items()):
             expected = self._expected.get(partition)
             if expected is None:
                 continue
@@ -162,6 +162,7 @@ class Lane:
             gap = (expected, wanted[0].offset)
             if wanted[0].offset > expected and self._gaps.get(partition) != gap:
                 self._gaps[partition] = gap
+                del by_partition[partition]
                 yield from self._seek(partition, expected)
                 continue
             batch[partition] = wanted

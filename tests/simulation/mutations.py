@@ -200,6 +200,13 @@ MUTATIONS = [
         "if False:",
     ),
     Mutation(
+        "what was sought is read again before it is believed",
+        INBOX,
+        "                del by_partition[partition]\n",
+        "",
+        first=7059,
+    ),
+    Mutation(
         "a gap that was sought is believed",
         INBOX,
         "if wanted[0].offset > expected and self._gaps.get(partition) != gap:",
