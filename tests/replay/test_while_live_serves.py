@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from services.chassis.service import Service
 from tests.replay.conftest import Ground, held
 
-EVENTS = 4_000
+EVENTS = 15_000
 READ_EVERY_S = 0.02
 WRITE_EVERY_S = 0.3
 MENTORS = [uuid4() for _ in range(20)]
