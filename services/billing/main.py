@@ -118,12 +118,13 @@ def build(settings: Settings) -> Service:
         kafka=kafka,
         reactions=reactions(statements),
     )
+    accounts = Accounts(database)
     api = create_api(
         "Relais: billing",
         service=NAME,
         auth=Authenticator.from_settings(settings),
         routers=[
-            statements_router(database, store, Commands(store), statements, Guard(Accounts(database))),
+            statements_router(database, store, Commands(store), statements, Guard(accounts), accounts),
             lines_router(database, statements),
             months_router(database, Commands(store), statements, clock),
             disputes_router(database, store, Commands(store), statements, Guard(Accounts(database))),

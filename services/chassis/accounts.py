@@ -39,6 +39,8 @@ WHERE student_id = %(student)s
 
 BY_EMAIL: Final = "SELECT account_id FROM accounts WHERE email = %s AND role = %s"
 
+IS_KNOWN: Final = "SELECT 1 FROM accounts WHERE account_id = %s AND role = %s"
+
 COMPANIONS: Final = "SELECT mentor_id, lender_ids FROM companions WHERE student_id = %s"
 
 STUDENTS_OF: Final = """
@@ -65,6 +67,11 @@ class Accounts:
         with self._database.connection() as connection:
             rows = connection.execute(BY_EMAIL, (key_of(email), role), prepare=True).fetchall()
         return frozenset(row["account_id"] for row in rows)
+
+    def is_known(self, role: str, account_id: UUID) -> bool:
+        """Whether somebody of this role has the id, as far as it has arrived here."""
+        with self._database.connection() as connection:
+            return connection.execute(IS_KNOWN, (account_id, role), prepare=True).fetchone() is not None
 
     def companions_of(self, student_id: UUID) -> Companions | None:
         with self._database.connection() as connection:

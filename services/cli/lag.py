@@ -1,6 +1,7 @@
 """`relais lag`: how far each service is behind, by topic and partition."""
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,9 @@ from services.cli.serve import module_of
 from services.cli.showing import table_console
 
 FETCH_TIMEOUT_S = 5.0
+KAFKA_TIMEOUT_S = 3.0
+
+log = logging.getLogger(__name__)
 
 RELAY_BACKLOG = """
 SELECT count(*) AS backlog,
@@ -80,8 +84,10 @@ def command(
             )
     try:
         found = asyncio.run(measure(settings))
-    except (psycopg.OperationalError, KafkaError, OSError) as error:
+    except (psycopg.OperationalError, OSError) as error:
         fail(f"Un serveur ne répond pas : {error}\nA server does not answer.")
+    if any(each.topic is not None and each.consumer_lag is None for each in found):
+        typer.echo("Kafka ne répond pas : le retard des lecteurs est inconnu.\nKafka does not answer.", err=True)
     if json:
         typer.echo(orjson.dumps({"items": [asdict(each) for each in found]}, option=orjson.OPT_INDENT_2))
         return
@@ -93,13 +99,18 @@ def command(
 
 
 async def measure(settings: Settings) -> list[Lag]:
-    """One entry for each relay and for each partition that a service reads."""
+    """One entry for each relay and for each partition that a service reads; without its lag where Kafka is away."""
     consumer = AIOKafkaConsumer(
         *TOPICS, **KafkaConnection(settings).client_options(), group_id=None, enable_auto_commit=False
     )
-    await consumer.start()
+    ends: Mapping[TopicPartition, int] | None = None
     try:
-        ends: Mapping[TopicPartition, int] = await consumer.end_offsets(list(consumer.assignment()))
+        try:
+            async with asyncio.timeout(KAFKA_TIMEOUT_S):
+                await consumer.start()
+                ends = await consumer.end_offsets(list(consumer.assignment()))
+        except (KafkaError, TimeoutError) as error:
+            log.debug("the brokers do not answer: %r", error)
         found = [each for service in SERVICES for each in await _of_service(service, settings, consumer, ends)]
     finally:
         await consumer.stop()
@@ -107,7 +118,7 @@ async def measure(settings: Settings) -> list[Lag]:
 
 
 async def _of_service(
-    service: str, settings: Settings, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+    service: str, settings: Settings, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int] | None
 ) -> list[Lag]:
     built = import_module(module_of(service)).build(settings)
     reads = [(inbox.consumer, topic) for inbox in built.inboxes for topic in inbox.topics]
@@ -119,6 +130,11 @@ async def _of_service(
     if has_relay:
         backlog, oldest_at = (rows.relay["backlog"], rows.relay["oldest_at"]) if rows.relay else (0, None)
         found.append(Lag(service, None, None, backlog, None, 0, _age_s(now, oldest_at)))
+    if ends is None:
+        for place in sorted(place for place in rows.positions if place[:2] in reads):
+            parked, oldest_at = rows.parked.get(place, (0, None))
+            found.append(Lag(service, place[1], place[2], None, None, parked, _age_s(now, oldest_at)))
+        return found
     for name, topic in reads:
         for partition, end in sorted((tp, end) for tp, end in ends.items() if tp.topic == topic):
             place = (name, topic, partition.partition)

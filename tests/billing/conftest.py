@@ -17,6 +17,7 @@ from psycopg.rows import DictRow
 
 from deploy.local import Stack
 from relais_contracts import CloudEvent, Contract
+from relais_contracts.transfers import MentorRegistered
 from services.billing.domain.events import EVENT_TYPES
 from services.billing.edges.api import lines_router, statements_router
 from services.billing.edges.disputes import disputes_router
@@ -59,9 +60,10 @@ class Billing:
     client: TestClient = field(init=False)
 
     def __post_init__(self) -> None:
-        guard = Guard(Accounts(self.database), account_patience_s=0, tie_patience_s=0)
+        accounts = Accounts(self.database)
+        guard = Guard(accounts, account_patience_s=0, tie_patience_s=0)
         routers = [
-            statements_router(self.database, self.store, Commands(self.store), self.statements, guard),
+            statements_router(self.database, self.store, Commands(self.store), self.statements, guard, accounts),
             lines_router(self.database, self.statements),
             months_router(self.database, Commands(self.store), self.statements, self.clock),
             disputes_router(self.database, self.store, Commands(self.store), self.statements, guard),
@@ -152,6 +154,18 @@ def billing(database_url: str, tmp_path: Path) -> Iterator[Billing]:
 
 
 @pytest.fixture
-def mentor_id() -> UUID:
-    """A mentor whom no other test knows."""
-    return new_id()
+def mentor_id(billing: Billing) -> UUID:
+    """A mentor with an account, whom no other test knows."""
+    account_id = new_id()
+    billing.receive(
+        MentorRegistered(
+            mentor_id=account_id,
+            email=f"{account_id}@mentors.example",
+            name="Jean Petit",
+            capacity=5,
+            paths=("data",),
+            projects=(),
+            timezone="Europe/Paris",
+        )
+    )
+    return account_id

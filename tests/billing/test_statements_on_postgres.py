@@ -176,7 +176,9 @@ def test_a_session_that_arrives_after_its_month_was_closed_is_adjusted(billing: 
 
 
 def test_another_mentors_closed_month_is_nothing_to_this_one(billing: Billing, mentor_id: UUID) -> None:
-    billing.close(new_id(), "2026-10")
+    other_id = new_id()
+    billing.receive(held(other_id))
+    assert billing.close(other_id, "2026-10").status_code == 200
     billing.receive(held(mentor_id))
     assert amounts(billing.statement(mentor_id, "2026-10")) == [("session", "held", 1000)]
 
@@ -316,6 +318,11 @@ def test_an_amount_that_is_taken_back_is_a_number_in_the_csv_file(billing: Billi
 
 
 @pytest.mark.mutation("closing waits for the lines that are being recorded")
+def test_nobodys_statement_is_not_closed(billing: Billing) -> None:
+    refusal = billing.close(new_id(), "2026-10")
+    assert (refusal.status_code, refusal.json()["code"]) == (404, "mentor_unknown")
+
+
 def test_closing_waits_for_a_line_that_is_being_recorded_and_takes_it_along(billing: Billing, mentor_id: UUID) -> None:
     with ThreadPoolExecutor(max_workers=1) as threads:
         with billing.database.transaction() as connection:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import start_relais
 from tests.faults.members import Crew
 from tests.faults.proxy import ProxyHouse, proxies
+from tests.faults.stream import UP, Stream
 from tests.faults.table import Results
 
 RESULTS = pytest.StashKey[Results]()
@@ -16,6 +18,8 @@ RESULTS = pytest.StashKey[Results]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--runs", type=int, default=None, help="rounds of each fault (default: the short form, a few)")
     parser.addoption("--commands", type=int, default=80, help="commands in each stream (default: 80, the short form)")
+    parser.addoption("--away-s", type=float, default=3.0, help="how long the broker is away (default: 3, short form)")
+    parser.addoption("--backlog", type=int, default=None, help="events that wait (default: 10,000 or 50,000)")
     parser.addoption("--seed", type=int, default=None, help="replays the run that printed this seed")
     parser.addoption("--results", type=Path, default=None, help="keeps the table in this file")
 
@@ -59,6 +63,15 @@ def seed(pytestconfig: pytest.Config) -> int:
     chosen = random.SystemRandom().randrange(2**32) if given is None else int(given)
     print(f"\nseed {chosen}")
     return chosen
+
+
+@pytest.fixture(scope="session")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stream]:
+    """Commands for one whole `relais up`, which is harmed by many tests and lives on."""
+    commands = Stream(start_relais(tmp_path_factory.mktemp("up"), *UP))
+    commands.prepare()
+    yield commands
+    commands.relais.stop()
 
 
 @pytest.fixture(scope="session")

@@ -6,19 +6,25 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from email.parser import BytesHeaderParser
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import psycopg
+from confluent_kafka import KafkaException
 
 from tests.conftest import RunningRelais
+from tests.faults.oracle import Verdict
+from tests.faults.whole import committed_events, judge
 from tests.journeys.school import School, at
 
+UP = ("--empty", "--sandbox")
 STUDENTS = 25
 CLIENTS = 8
 RETRY_PAUSE_S = 0.1
 GIVE_UP_S = 120.0
+SETTLE_S = 120.0
 KNOWN_STUDENTS = "SELECT count(*) FROM sessions.students JOIN sessions.mentors USING (mentor_id)"
 TRANSIENT = {429, 502, 503, 504}
 
@@ -33,6 +39,9 @@ class Stream:
     accepted: list[tuple[str, int]] = field(default_factory=list)
     """Aggregate and version of each command that was accepted."""
     answered_count: int = 0
+    unavailable: list[httpx.Response] = field(default_factory=list)
+    """Every 503."""
+    _looked_at: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def prepare(self) -> None:
@@ -89,6 +98,8 @@ class Stream:
                 if answer.status_code not in TRANSIENT and answer.status_code != 500:
                     break
                 failure = f"{answer.status_code} {answer.text}"
+                if answer.status_code == 503:
+                    self.unavailable.append(answer)
             with self._lock:
                 self.repeated_count += 1
             assert time.monotonic() < deadline, f"{path} was not answered: {failure}"
@@ -99,6 +110,38 @@ class Stream:
             self.answered_count += 1
             self.accepted.append((found["session_id"], found["version"]))
         return found
+
+    def settled(self) -> Verdict:
+        """The verdict of the oracle on all that was sent so far, as soon as it is clean, or the last one.
+
+        Its ``committed_count`` is that of the commands accepted since the last look.
+        """
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            try:
+                verdict = judge(self.relais.database_url, self.relais.kafka_bootstrap_servers)
+                stored = committed_events(self.relais.database_url, "sessions")
+                verdict.compare(
+                    "accepted commands", self.accepted, [(str(event.subject), event.sequence) for event in stored]
+                )
+            except (psycopg.Error, KafkaException, AssertionError) as error:  # A server may be on its way up.
+                verdict = Verdict(faults=[repr(error)])
+            if verdict.is_clean or time.monotonic() > deadline:
+                verdict.committed_count = len(self.accepted) - self._looked_at
+                self._looked_at = len(self.accepted)
+                return verdict
+            time.sleep(0.5)
+
+    def delivered_doubles(self) -> int:
+        """E-mails that arrived more than once, which a crash between delivery and its record may cause."""
+        parser = BytesHeaderParser()
+        messages = [parser.parsebytes(file.read_bytes()) for file in (self.relais.data_dir / "mail").glob("*.eml")]
+        return len(messages) - len({message["Message-ID"] for message in messages})
+
+    def take_repeated_count(self) -> int:
+        """How often a command was sent again since the last look."""
+        count, self.repeated_count = self.repeated_count, 0
+        return count
 
 
 def _shares(count: int) -> Iterator[Sequence[int]]:

@@ -17,7 +17,8 @@ HEAD = """# What the fault suite found
 
 Written by `make faults RUNS=…` on real PostgreSQL, Kafka and SMTP servers; no figure here was typed by a person. Rows
 are those of "Nothing lost, doubled or out of order"; a seed replays its runs (`--seed N --runs M` on the same file).
-*Doubled* counts effects: a relay that is killed publishes some records twice, which every reader drops.
+*Doubled* counts effects: a relay that is killed publishes some records twice, which every reader drops. Row 9, a
+rebuild beside the live view, has its tests in `tests/replay`.
 
 """
 COLUMNS = ("row", "fault", "runs", "faults", "events", "lost", "doubled", "inverted", "seed", "seconds", "on", "note")

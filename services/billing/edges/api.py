@@ -27,6 +27,7 @@ from services.billing.edges.month_path import MonthPath, month_of
 from services.billing.views import names
 from services.billing.views.statements import LinesChanged, StatementRow, Statements
 from services.chassis.access import Guard, patient
+from services.chassis.accounts import Accounts
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Commands, Decision, check_if_match
 from services.chassis.database import Database
@@ -41,6 +42,7 @@ from services.chassis.http import (
     invalid_cursor,
 )
 from services.chassis.ids import derived_id
+from services.chassis.refusal import NotFound
 
 STATEMENTS_A_PAGE: Final = 12
 
@@ -96,7 +98,12 @@ class StatementView(BaseModel):
 
 
 def statements_router(
-    database: Database, store: EventStore, commands: Commands, statements: Statements, guard: Guard
+    database: Database,
+    store: EventStore,
+    commands: Commands,
+    statements: Statements,
+    guard: Guard,
+    accounts: Accounts,
 ) -> APIRouter:
     """Routes below ``/mentors/{mentor_id}/statements``."""
     router = APIRouter(prefix="/mentors/{mentor_id}/statements", tags=["statements"])
@@ -176,6 +183,9 @@ def statements_router(
             ),
             state,
         )
+        # Lines may be here before the mentor's account is: topics have no order between them.
+        if events and not row.lines and not accounts.is_known("mentor", mentor_id):
+            raise NotFound("mentor_unknown", "Aucun mentor n’a cet identifiant.", "No mentor has this id.")
         for closing in events:
             state = evolve(state, closing)
         assert isinstance(state, ClosedStatement)
