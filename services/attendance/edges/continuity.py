@@ -156,18 +156,21 @@ def continuity_router(database: Database, guard: Guard, clock: Clock, zone: Zone
         now = as_of or clock.now()
         last = _week(to, now)
         first = Week.containing(last.monday() - timedelta(weeks=weeks - 1))
-        found: list[WeekOfFunding] = []
+        asked = list(from_to(first, last))
+        ends = [week.ends_at(zone) for week in asked]
         with database.connection() as connection:
-            for week in from_to(first, last):
-                ends_at = week.ends_at(zone)
-                by_funding: dict[str, dict[State, int]] = {}
-                for row in continuity.week_by_funding(connection, week.starts_at(zone), ends_at, as_of=as_of):
-                    counts = by_funding.setdefault(row["funding"], dict.fromkeys(State, 0))
-                    counts[state_of(Stands(row["stands"]), ends_at=ends_at, now=now)] += row["students"]
-                found += [
-                    WeekOfFunding(week=str(week), funding=funding, counts=counts)
-                    for funding, counts in sorted(by_funding.items())
-                ]
+            rows = continuity.weeks_by_funding(
+                connection, [(week.starts_at(zone), end) for week, end in zip(asked, ends, strict=True)], as_of=as_of
+            )
+        counts: dict[tuple[int, str], dict[State, int]] = {}
+        for row in rows:
+            at = row["number"] - 1, row["funding"]
+            state = state_of(Stands(row["stands"]), ends_at=ends[at[0]], now=now)
+            counts.setdefault(at, dict.fromkeys(State, 0))[state] += row["students"]
+        found = [
+            WeekOfFunding(week=str(asked[number]), funding=funding, counts=one)
+            for (number, funding), one in sorted(counts.items())
+        ]
         return Page(items=found)
 
     @router.get("/continuity.csv", response_class=Response)

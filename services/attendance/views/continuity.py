@@ -48,10 +48,38 @@ LEFT JOIN LATERAL (
 ORDER BY page.name, page.student_id
 """
 
-WEEK: Final = """
-SELECT funding, stands, count(*) AS students
-FROM students_in_week(%(starts_at)s, %(ends_at)s, coalesce(%(as_of)s, 'infinity'::timestamptz))
-GROUP BY funding, stands
+# Many weeks in one go: everybody once, and each session of them once, put into its week by where the weeks begin.
+WEEKS: Final = """
+WITH students AS MATERIALIZED (
+    SELECT DISTINCT ON (s.student_id) s.student_id, s.funding,
+        min(s.enrolled_at) OVER (PARTITION BY s.student_id) AS enrolled_at
+    FROM student_states AS s
+    WHERE s.recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+    ORDER BY s.student_id, s.sequence DESC
+), stood AS MATERIALIZED (
+    SELECT asked.student_id, width_bucket(last.starts_at, %(begins)s::timestamptz[]) AS number,
+        bool_or(last.outcome = 'held') AS held, bool_or(last.outcome = 'planned') AS planned
+    FROM (
+        SELECT DISTINCT s.student_id, s.session_id FROM session_states AS s
+        WHERE s.starts_at >= %(first)s AND s.starts_at < %(last)s
+    ) AS asked
+    CROSS JOIN LATERAL (
+        SELECT s.outcome, s.starts_at FROM session_states AS s
+        WHERE s.student_id = asked.student_id AND s.session_id = asked.session_id
+          AND s.recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+        ORDER BY s.sequence DESC
+        LIMIT 1
+    ) AS last
+    WHERE last.starts_at >= %(first)s AND last.starts_at < %(last)s
+    GROUP BY asked.student_id, number
+)
+SELECT weeks.number, students.funding,
+    CASE WHEN stood.held THEN 'held' WHEN stood.planned THEN 'planned' ELSE 'nothing' END AS stands,
+    count(*) AS students
+FROM unnest(%(ends)s::timestamptz[]) WITH ORDINALITY AS weeks (ends_at, number)
+JOIN students ON students.enrolled_at < weeks.ends_at
+LEFT JOIN stood ON stood.student_id = students.student_id AND stood.number = weeks.number
+GROUP BY weeks.number, students.funding, stands
 """
 
 SESSIONS: Final = """
@@ -178,12 +206,21 @@ def board(connection: Connection[DictRow], question: Question, *, limit: int) ->
     )
 
 
-def week_by_funding(
-    connection: Connection[DictRow], starts_at: datetime, ends_at: datetime, *, as_of: datetime | None = None
+def weeks_by_funding(
+    connection: Connection[DictRow], weeks: Sequence[tuple[datetime, datetime]], *, as_of: datetime | None = None
 ) -> Sequence[DictRow]:
-    """How many students there are in a week, by ``funding`` and by what ``stands`` for them."""
-    asked = {"starts_at": starts_at, "ends_at": ends_at, "as_of": as_of}
-    return connection.execute(WEEK, asked, prepare=False).fetchall()
+    """How many students there are in each week, by ``funding`` and by what ``stands`` for them; ``number`` from 1.
+
+    ``weeks`` follow each other: when each begins and ends.
+    """
+    asked = {
+        "begins": [begins_at for begins_at, _ in weeks],
+        "ends": [ends_at for _, ends_at in weeks],
+        "first": weeks[0][0],
+        "last": weeks[-1][1],
+        "as_of": as_of,
+    }
+    return connection.execute(WEEKS, asked, prepare=False).fetchall()
 
 
 def _make_ups(

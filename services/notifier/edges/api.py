@@ -86,7 +86,7 @@ def create_router(database: Database, renderer: Renderer, commands: Commands) ->
             "limit": limit + 1,
         }
         with database.connection() as connection:
-            rows = connection.execute(emails.LIST, asked | _reader(connection, person)).fetchall()
+            rows = connection.execute(emails.LIST, asked | _reader(connection, person), prepare=False).fetchall()
             shown = [_shown(connection, renderer, _then(row, as_of)) for row in rows[:limit]]
         last = shown[-1] if len(rows) > limit else None
         following = encode_cursor({"created_at": last.created_at, "email_id": str(last.email_id)}) if last else None

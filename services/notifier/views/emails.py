@@ -74,6 +74,7 @@ WHERE email_id = %(email_id)s AND created_at <= coalesce(%(as_of)s, 'infinity'::
     AND (%(readers)s::uuid[] IS NULL OR recipient_id = ANY(%(readers)s) OR needs && %(named)s::uuid[])
 """
 
+# Of an address, the second condition is the one that means it; the first finds the few rows to ask it of by index.
 LIST = """
 SELECT * FROM (
     SELECT e.*, p.email AS present_email,
@@ -83,6 +84,9 @@ SELECT * FROM (
 WHERE e.created_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
     AND (%(state)s::text IS NULL OR e.state_then = %(state)s)
     AND (%(event_ids)s::uuid[] IS NULL OR e.event_id = ANY(%(event_ids)s))
+    AND (%(to)s::text IS NULL OR lower(e.recipient) = lower(%(to)s) OR e.recipient_id = ANY(ARRAY(
+        SELECT person_id FROM people WHERE lower(email) = lower(%(to)s)
+    )))
     AND (%(to)s::text IS NULL OR lower(coalesce(e.recipient, e.present_email)) = lower(%(to)s))
     AND (%(before_at)s::timestamptz IS NULL OR (e.created_at, e.email_id) < (%(before_at)s, %(before_id)s::uuid))
     AND (%(readers)s::uuid[] IS NULL OR e.recipient_id = ANY(%(readers)s) OR e.needs && %(named)s::uuid[])
