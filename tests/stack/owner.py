@@ -22,6 +22,7 @@ def restart_kafka(stack: Stack) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ignored in what a shell starts in the background.
     running = Stack.start(Path(sys.argv[1]), fast=True)
     signal.signal(signal.SIGUSR1, lambda *_: restart_kafka(running))
     say(running)
