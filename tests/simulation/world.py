@@ -57,7 +57,7 @@ class Actor:
         self.start()
 
     def start(self) -> None:
-        raise NotImplementedError
+        """Begins a life, with nothing of an earlier one; somebody who never dies has nothing to begin."""
 
     def died(self) -> None:
         """What others see of it at once."""
