@@ -317,12 +317,12 @@ def test_an_amount_that_is_taken_back_is_a_number_in_the_csv_file(billing: Billi
     assert (row["Nature"], row["Montant"]) == ("Régularisation", "-5,00")
 
 
-@pytest.mark.mutation("closing waits for the lines that are being recorded")
 def test_nobodys_statement_is_not_closed(billing: Billing) -> None:
     refusal = billing.close(new_id(), "2026-10")
     assert (refusal.status_code, refusal.json()["code"]) == (404, "mentor_unknown")
 
 
+@pytest.mark.mutation("closing waits for the lines that are being recorded")
 def test_closing_waits_for_a_line_that_is_being_recorded_and_takes_it_along(billing: Billing, mentor_id: UUID) -> None:
     with ThreadPoolExecutor(max_workers=1) as threads:
         with billing.database.transaction() as connection:

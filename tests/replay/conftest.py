@@ -23,7 +23,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from deploy.local import Stack
-from relais_contracts import CloudEvent, Contract, sessions
+from relais_contracts import CloudEvent, Contract, sessions, transfers
 from services.chassis.auth import LocalIssuer
 from services.chassis.ids import new_id
 from services.chassis.kafka import KafkaConnection, ensure_topics
@@ -175,6 +175,18 @@ class Ground:
     def drop(self, service: str) -> None:
         with administrator(self.database_url) as connection:
             self.rebuild(service, connection).drop()
+
+
+def registered(mentor_id: UUID) -> transfers.MentorRegistered:
+    return transfers.MentorRegistered(
+        mentor_id=mentor_id,
+        email=f"{mentor_id}@mentors.example",
+        name="Camille Petit",
+        capacity=5,
+        paths=("data",),
+        projects=(),
+        timezone="Europe/Paris",
+    )
 
 
 def held(

@@ -12,7 +12,7 @@ from services.chassis import parked
 from services.chassis.migrate import services_with_data
 from services.chassis.replay.rebuild import AlreadyRunning, administrator
 from services.chassis.service import Service
-from tests.replay.conftest import NOON, Ground, differences, held
+from tests.replay.conftest import NOON, Ground, differences, held, registered
 
 OCTOBER = "2026-10"
 
@@ -57,6 +57,7 @@ def test_lines_come_out_on_the_statements_that_were_open_when_their_events_came(
 @pytest.mark.mutation("a closing keeps what was set aside")
 def test_so_does_one_that_was_set_aside_when_its_month_was_closed(ground: Ground, billing: Service) -> None:
     mentor, student = uuid4(), uuid4()
+    ground.publish(registered(mentor))
     ground.publish(held(mentor, student), spoil=True)
     ground.publish(held(mentor, student))
     ground.wait_until_read("billing")

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from fastapi.testclient import TestClient
 
 from services.chassis.service import Service
-from tests.replay.conftest import Ground, held
+from tests.replay.conftest import Ground, held, registered
 
 EVENTS = 15_000
 READ_EVERY_S = 0.02
@@ -79,6 +79,7 @@ class Background:
 
 def test_a_rebuild_that_is_killed_goes_on_and_equals_live_and_no_read_ever_fails(ground: Ground) -> None:
     ground.drop("billing")
+    ground.publish(*(registered(mentor) for mentor in MENTORS))
     ground.publish(*(held(random.choice(MENTORS), random.choice(STUDENTS)) for _ in range(EVENTS)))
     with ground.live("billing") as billing:
         ground.wait_until_read("billing")
