@@ -22,6 +22,8 @@ SHORT_EACH = 4
 LONG_EACH = 40
 QUIET_S = 20.0
 WRITES = ("post", "put", "patch", "delete")
+NOTED = "/comments"
+"""Whoever reads private comments is noted: asked as it may be, this look writes an event."""
 REFUSED = range(400, 500)
 TABLES = """
 SELECT schemaname, tablename FROM pg_tables
@@ -87,12 +89,17 @@ class Route:
     """Ids that exist."""
 
     def wrong(self) -> Asked:
-        kinds = [self._wrong_path, self._wrong_headers]
-        if self.method == "get":
+        kinds = [self._wrong_headers]
+        if self._only_looks():
             kinds.append(self._wrong_query)
+        if "{" in self.path:
+            kinds.append(self._wrong_path)
         if self._body_schema() is not None:
             kinds += [self._not_json, self._wrong_json, self._wrong_field] * 2
         return self.choice.choice(kinds)()
+
+    def _only_looks(self) -> bool:
+        return self.method == "get" and not self.path.endswith(NOTED)
 
     def _wrong_path(self) -> Asked:
         return self._asked(path=self._path(self.choice.choice(WRONG_PARTS)), body=self._some_body(), is_bad=False)
@@ -105,7 +112,7 @@ class Route:
 
     def _wrong_headers(self) -> Asked:
         """A command without a body is all right but for a token that is none."""
-        harmless = self.method == "get" or self._body_schema() is not None
+        harmless = self._only_looks() or self._body_schema() is not None
         headers = self.choice.choice([each for each in WRONG_HEADERS if harmless or "Authorization" in each])
         return self._asked(headers=headers, body=self._some_body(), is_bad="Authorization" in headers)
 

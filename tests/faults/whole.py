@@ -12,6 +12,8 @@ from psycopg.conninfo import make_conninfo
 
 from relais_contracts import TOPICS, sessions, transfers
 from services.attendance.main import REACTIONS as ATTENDANCE
+from services.billing.domain.events import EVENT_TYPES as BILLING_EVENT_TYPES
+from services.billing.edges.publish import publish as publish_billing
 from services.billing.edges.tariff_file import read_tariff
 from services.billing.main import reactions as billing_reactions
 from services.billing.views.statements import Statements
@@ -22,11 +24,14 @@ from services.chassis.effects import Effects, Reaction, StoredRecord
 from services.chassis.effects_rows import EffectsRows
 from services.chassis.event_store import EventStore, EventTypes, Recorded
 from services.chassis.migrate import migrate_database
+from services.chassis.parked_api import PARKED_EVENTS, with_skips
 from services.chassis.relay import Publication
 from services.notifier.reactions import reactions as notifier_reactions
 from services.sessions.domain.events import EVENT_TYPES as SESSIONS_EVENT_TYPES
 from services.sessions.edges.publish import publish as publish_sessions
 from services.sessions.views import directory, sessions_list
+from services.support.edges.sign_ins import SIGN_IN_EVENTS
+from services.support.edges.sign_ins import publish as publish_support
 from services.support.main import reactions as support_reactions
 from services.transfers.domain.event_types import EVENT_TYPES as TRANSFERS_EVENT_TYPES
 from services.transfers.edges.publish import publish as publish_transfers
@@ -46,8 +51,10 @@ PARIS = ZoneInfo("Europe/Paris")
 BATCH = 500
 
 STORES: Mapping[str, tuple[EventTypes, Callable[[Recorded], Publication | None]]] = {
-    "sessions": (SESSIONS_EVENT_TYPES, publish_sessions),
-    "transfers": (TRANSFERS_EVENT_TYPES, publish_transfers),
+    "sessions": ({**SESSIONS_EVENT_TYPES, **PARKED_EVENTS}, with_skips(publish_sessions)),
+    "transfers": ({**TRANSFERS_EVENT_TYPES, **PARKED_EVENTS}, with_skips(publish_transfers)),
+    "billing": ({**BILLING_EVENT_TYPES, **PARKED_EVENTS}, with_skips(publish_billing)),
+    "support": ({**PARKED_EVENTS, **SIGN_IN_EVENTS}, with_skips(publish_support)),
 }
 
 BILLED = {sessions.SessionHeld.ce_type, sessions.SessionCancelled.ce_type}
