@@ -49,14 +49,16 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Disk"]:
     """A small disk of its own where mounting one is allowed; elsewhere the server's files may only grow so far."""
     folder = tmp_path_factory.mktemp("disk")
     is_mounted = may_mount(folder)
-    data = DataFolder(folder / "data", min_free_bytes=DISK_MB * 1024 * 1024 // 2).acquire()
-    stack = Stack.launch(data, brokers=0)
-    stack.wait_until_ready()
     try:
-        migrate_database(stack.database_url)
-        yield Disk(stack, folder, is_mounted)
+        data = DataFolder(folder / "data", min_free_bytes=DISK_MB * 1024 * 1024 // 2).acquire()
+        stack = Stack.launch(data, brokers=0)
+        try:
+            stack.wait_until_ready()
+            migrate_database(stack.database_url)
+            yield Disk(stack, folder, is_mounted)
+        finally:
+            stack.stop()
     finally:
-        stack.stop()
         if is_mounted:
             subprocess.run(["umount", str(folder)], check=True)
 
