@@ -78,7 +78,7 @@ def view(settings: Settings) -> View:
         service=NAME,
         names=("billing", "statements"),
         topics=TOPICS,
-        reactions=reactions(Statements(read_tariff(settings.tariff_file), settings.zone())),
+        reactions=reactions(Statements(read_tariff(settings.tariff_file), settings.zone(), rebuilding=True)),
         tables=[Table("statement_lines", ("line_id",)), Table("names", ("person_id",)), *ACCOUNTS],
         built_last=("statement_lines_of_mentor", "statement_lines_of_month"),
         looks_at={"closed_statements": "closed_at"},

@@ -177,18 +177,6 @@ class Ground:
             self.rebuild(service, connection).drop()
 
 
-def registered(mentor_id: UUID) -> transfers.MentorRegistered:
-    return transfers.MentorRegistered(
-        mentor_id=mentor_id,
-        email=f"{mentor_id}@mentors.example",
-        name="Camille Petit",
-        capacity=5,
-        paths=("data",),
-        projects=(),
-        timezone="Europe/Paris",
-    )
-
-
 def held(
     mentor_id: UUID, student_id: UUID | None = None, session_id: UUID | None = None, *, day: int = 0
 ) -> sessions.SessionHeld:
@@ -200,6 +188,18 @@ def held(
         starts_at=starts_at,
         duration_minutes=45,
         held_at=starts_at,
+    )
+
+
+def registered(mentor_id: UUID) -> transfers.MentorRegistered:
+    return transfers.MentorRegistered(
+        mentor_id=mentor_id,
+        email=f"{mentor_id.hex[-12:]}@mentors.example",
+        name="Alice",
+        capacity=5,
+        paths=("web",),
+        projects=("Site",),
+        timezone="Europe/Paris",
     )
 
 

@@ -56,8 +56,8 @@ def test_lines_come_out_on_the_statements_that_were_open_when_their_events_came(
 
 @pytest.mark.mutation("a closing keeps what was set aside")
 def test_so_does_one_that_was_set_aside_when_its_month_was_closed(ground: Ground, billing: Service) -> None:
-    mentor, student = uuid4(), uuid4()
-    ground.publish(registered(mentor))
+    mentor, student, accounts = people()
+    ground.publish(*accounts)
     ground.publish(held(mentor, student), spoil=True)
     ground.publish(held(mentor, student))
     ground.wait_until_read("billing")
@@ -142,10 +142,7 @@ def people() -> tuple[UUID, UUID, list[transfers.MentorRegistered | transfers.St
     mentor, student = uuid4(), uuid4()
     name = mentor.hex[:8]
     return mentor, student, [
-        transfers.MentorRegistered(
-            mentor_id=mentor, email=f"{name}@mentors.example", name="Alice", capacity=5, paths=("web",),
-            projects=("Site",), timezone="Europe/Paris",
-        ),
+        registered(mentor),
         transfers.StudentEnrolled(
             student_id=student, email=f"{name}@students.example", name="Bruno", path="web", project="Site",
             funding="self_funded", mentor_id=mentor, language="fr", enrolled_at=NOON,

@@ -20,10 +20,6 @@ from services.billing.domain.tariff import Outcome, Tariff
 from services.chassis.at_once import add_rows, copy_into
 from services.chassis.ids import derived_id
 
-# The weaker lock, which many may hold; closing takes the stronger one, and so waits for every line that is being
-# recorded, and none slips onto a statement while it is closed.
-LOCK_TO_RECORD: Final = "LOCK TABLE closed_statements IN ROW SHARE MODE"
-
 STANDING: Final = """
 SELECT session_id, mentor_id, line_id, month, outcome, amount_cents, starts_at, recorded_at
 FROM statement_lines
@@ -113,7 +109,6 @@ class Recording:
 
     def record(self, several: Sequence[Said]) -> None:
         """Writes all of them, or raises NoTariff with nothing written that is not rolled back."""
-        self._connection.execute(LOCK_TO_RECORD)
         self._read([said.documented for said in several])
         for said in several:
             self._record_one(said)

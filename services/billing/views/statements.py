@@ -21,7 +21,9 @@ from services.billing.views.recording import Recording, Said
 
 CONSUMER: Final = "billing"
 
-# Against those who record lines (see recording.py).
+# Recording takes the weaker lock, which many may hold; closing takes the stronger one, and so waits for every line
+# that is being recorded, and none slips onto a statement while it is closed.
+LOCK_TO_RECORD: Final = "LOCK TABLE closed_statements IN ROW SHARE MODE"
 LOCK_TO_CLOSE: Final = "LOCK TABLE closed_statements IN EXCLUSIVE MODE"
 
 LINES: Final = """
@@ -108,14 +110,20 @@ class StatementRow:
 
 
 class Statements:
-    """Writes and reads statements by one tariff and in one time zone."""
+    """Writes and reads statements by one tariff and in one time zone.
 
-    def __init__(self, tariff: Tariff, zone: ZoneInfo) -> None:
+    ``rebuilding``: what is recorded holds up no closing, since it is behind all that the rebuild waited for.
+    """
+
+    def __init__(self, tariff: Tariff, zone: ZoneInfo, *, rebuilding: bool = False) -> None:
         self.tariff = tariff
         self.zone = zone
+        self._rebuilding = rebuilding
 
     def record(self, connection: Connection[DictRow], several: Sequence[Said]) -> None:
         """Puts what events document on the right statements, in their order. Raises NoTariff."""
+        if not self._rebuilding:
+            connection.execute(LOCK_TO_RECORD)
         Recording(connection, self.tariff, self.zone).record(several)
 
     def close(self, connection: Connection[DictRow], closed: StatementClosed, closed_by: str) -> None:

@@ -186,6 +186,7 @@ class Rebuild:
 
     async def _catch_up(self, effects: Effects, until: Positions) -> int:
         """Up to ``until``; gives how many events that were."""
+        self._shadow.wait_for_commands(self._connection)
         begin = self._shadow.positions(self._connection)
         left = sum(max(0, end - begin.get(place, 0)) for place, end in until.items())
         self._progress.stage("read", left)

@@ -37,6 +37,8 @@ POSITIONS: Final = (
 
 LOCK_POSITIONS: Final = POSITIONS + " FOR UPDATE"
 
+WAIT_FOR_COMMANDS: Final = "LOCK TABLE {}.{} IN ROW SHARE MODE"
+
 SKIPPED: Final = """
 SELECT topic, partition, record_offset FROM {}.parked WHERE consumer = %s AND state = 'skipped'
 """
@@ -135,6 +137,12 @@ class Shadow:
     def live_positions(self, connection: Connection[DictRow], *, lock: bool = False) -> Positions:
         """How far the live view is; locked, no event takes effect there until the transaction ends."""
         return self._positions(connection, LOCK_POSITIONS if lock else POSITIONS, self.live)
+
+    def wait_for_commands(self, connection: Connection[DictRow]) -> None:
+        """Until every command is committed that may have seen the live view before its present positions."""
+        for name in self.view.looks_at:
+            with connection.transaction():
+                connection.execute(sql.SQL(WAIT_FOR_COMMANDS).format(self.live, sql.Identifier(name)))
 
     def skipped(self, connection: Connection[DictRow]) -> set[Place]:
         """What support settled without its effect in the live view."""
