@@ -146,7 +146,7 @@ def repair(small: Small, stream: Poisoned) -> None:
     skipped_count = 0
     for key in stream.until:
         while effects.retry(small.topic, key.encode(), by=SUPPORT).open_count:
-            first = next(one for one in parked.list_open(database) if one.key == key)
+            [first] = parked.list_open(database, key=key, limit=1)
             with database.transaction() as transaction:
                 assert parked.skip(transaction, first.parked_id, by=SUPPORT, reason="can't be read")
             skipped_count += 1
