@@ -119,15 +119,16 @@ def build(settings: Settings) -> Service:
         reactions=reactions(statements),
     )
     accounts = Accounts(database)
+    guard = Guard(accounts)
     api = create_api(
         "Relais: billing",
         service=NAME,
         auth=Authenticator.from_settings(settings),
         routers=[
-            statements_router(database, store, Commands(store), statements, Guard(accounts), accounts),
+            statements_router(database, store, Commands(store), statements, guard, accounts),
             lines_router(database, statements),
             months_router(database, Commands(store), statements, clock),
-            disputes_router(database, store, Commands(store), statements, Guard(Accounts(database))),
+            disputes_router(database, store, Commands(store), statements, guard),
             parked_router(NAME, inbox.effects, store, database),
         ],
         ready=ready,

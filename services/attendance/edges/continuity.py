@@ -19,10 +19,11 @@ from services.attendance.views import continuity
 from services.attendance.views.continuity import Question, StudentWeek
 from services.chassis.access import Guard, patient
 from services.chassis.auth import Principal
+from services.chassis.by_name import name_after
 from services.chassis.clock import Clock
 from services.chassis.csv_file import Cell, csv_response
 from services.chassis.database import Database
-from services.chassis.http import DEFAULT_LIMIT, Instant, Limit, Page, decode_cursor, encode_cursor, invalid_cursor
+from services.chassis.http import DEFAULT_LIMIT, Instant, Limit, Page, encode_cursor
 from services.chassis.refusal import Refused
 
 MAX_WEEKS: Final = 53
@@ -127,7 +128,7 @@ def continuity_router(database: Database, guard: Guard, clock: Clock, zone: Zone
         """Each student's week: green, to plan, at risk or missed. A mentor sees whom they accompany and lent."""
         now = as_of or clock.now()
         asked = _week(week, now)
-        question = replace(_question(person, asked, state, funding, mentor_id, now, as_of), after=_after(cursor))
+        question = replace(_question(person, asked, state, funding, mentor_id, now, as_of), after=name_after(cursor))
         with database.connection() as connection:
             board = continuity.board(connection, question, limit=limit + 1)
         found = board.weeks
@@ -258,16 +259,6 @@ def _standing_for(state: State | None, ends_at: datetime, now: datetime) -> Sequ
     if state is None:
         return None
     return [stands for stands in Stands if state_of(stands, ends_at=ends_at, now=now) is state]
-
-
-def _after(cursor: str | None) -> tuple[str, UUID] | None:
-    position = decode_cursor(cursor)
-    if position is None:
-        return None
-    try:
-        return str(position["name"]), UUID(position["id"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise invalid_cursor() from error
 
 
 def _row(found: StudentWeek, week: Week, ends_at: datetime, now: datetime) -> ContinuityRow:

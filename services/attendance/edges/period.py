@@ -1,10 +1,8 @@
 """HTTP: attendance over a period: a student's certificate, and the files of all students of a funding and path."""
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated, Final, Literal
-from unicodedata import normalize
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -27,6 +25,7 @@ from services.attendance.views import files, students
 from services.attendance.views.files import Question
 from services.chassis.access import Guard, patient
 from services.chassis.auth import Principal
+from services.chassis.by_name import name_after, pattern_of
 from services.chassis.clock import Clock
 from services.chassis.database import Database
 from services.chassis.http import (
@@ -34,9 +33,7 @@ from services.chassis.http import (
     Instant,
     Limit,
     Page,
-    decode_cursor,
     encode_cursor,
-    invalid_cursor,
 )
 from services.chassis.refusal import NotFound, Refused
 
@@ -95,7 +92,7 @@ def period_router(database: Database, guard: Guard, clock: Clock, zone: ZoneInfo
     ) -> FilesPage:
         """The students whose file runs in the period, each with what it comes to."""
         period = _period(first, last)
-        question = _question(period, funding, path, search, as_of, _after(cursor))
+        question = _question(period, funding, path, search, as_of, name_after(cursor))
         with database.connection() as connection:
             found = files.page(connection, question, limit=limit + 1)
             counts = files.count(connection, question)
@@ -210,7 +207,7 @@ def period_router(database: Database, guard: Guard, clock: Clock, zone: ZoneInfo
             enrolled_before=period.ends_at(zone),
             funding=funding,
             path=path,
-            search=_pattern(search),
+            search=pattern_of(search),
             as_of=as_of,
             after=after,
         )
@@ -247,21 +244,3 @@ def _item(file: FileOfPeriod) -> FileItem:
         missing_weeks=found.missing_weeks,
         attended_minutes=found.attended_minutes,
     )
-
-
-def _pattern(search: str | None) -> str | None:
-    """A LIKE pattern for what contains the text, folded as the column ``searched`` is."""
-    if not search or not search.strip():
-        return None
-    letters = (letter for letter in normalize("NFKD", search.strip()) if not "\u0300" <= letter <= "\u036f")
-    return "%" + re.sub(r"([\\%_])", r"\\\1", "".join(letters).lower()) + "%"
-
-
-def _after(cursor: str | None) -> tuple[str, UUID] | None:
-    position = decode_cursor(cursor)
-    if position is None:
-        return None
-    try:
-        return str(position["name"]), UUID(position["id"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise invalid_cursor() from error

@@ -1,10 +1,8 @@
 """HTTP: all statements of a month: listed, summed, as documents, and closed together."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
-from unicodedata import normalize
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -22,6 +20,7 @@ from services.billing.views import months
 from services.billing.views.months import Asked
 from services.billing.views.statements import LinesChanged, Statements
 from services.chassis.auth import Principal
+from services.chassis.by_name import name_after, pattern_of
 from services.chassis.clock import Clock
 from services.chassis.commands import CommandRequest, Commands, Decision
 from services.chassis.database import Database
@@ -31,9 +30,7 @@ from services.chassis.http import (
     Instant,
     Limit,
     Page,
-    decode_cursor,
     encode_cursor,
-    invalid_cursor,
 )
 from services.chassis.ids import derived_id
 from services.chassis.refusal import Conflict, Refused
@@ -125,7 +122,7 @@ def months_router(database: Database, commands: Commands, statements: Statements
         limit: Limit = DEFAULT_LIMIT,
     ) -> MonthPage:
         """Every mentor's statement of the month, by name, also of mentors without a line; and the sums of all."""
-        asked = Asked(month_of(month), status, _pattern(search), as_of, _after(cursor))
+        asked = Asked(month_of(month), status, pattern_of(search), as_of, name_after(cursor))
         with database.connection() as connection:
             rows = months.page(connection, asked, limit=limit + 1)
             totals = months.totals(connection, asked)
@@ -236,21 +233,3 @@ def _refuse_where_changed(month: Month, seen: Sequence[StatementToClose], lines:
             f"Statements of {month} have changed since you saw them: none was closed. Read them again.",
             errors=changed,
         )
-
-
-def _pattern(search: str | None) -> str | None:
-    """A LIKE pattern for names that contain what was typed, folded as the column ``searched`` is."""
-    if not search or not search.strip():
-        return None
-    letters = (letter for letter in normalize("NFKD", search.strip()) if not "\u0300" <= letter <= "\u036f")
-    return "%" + re.sub(r"([\\%_])", r"\\\1", "".join(letters).lower()) + "%"
-
-
-def _after(cursor: str | None) -> tuple[str, UUID] | None:
-    position = decode_cursor(cursor)
-    if position is None:
-        return None
-    try:
-        return str(position["name"]), UUID(position["id"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise invalid_cursor() from error
