@@ -13,6 +13,7 @@ POOL_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 60
 IDLE_IN_TRANSACTION_TIMEOUT_S = 60
 MAX_WAITING = 200
+SILENCE_S = 30  # A server of which nothing is heard for so long, not even by its kernel, is taken for gone.
 
 
 def _check_alive(connection: Connection[DictRow]) -> None:
@@ -44,6 +45,10 @@ class Database:
                 "application_name": application_name,
                 "prepare_threshold": 1,
                 "connect_timeout": CONNECT_TIMEOUT_S,
+                "tcp_user_timeout": SILENCE_S * 1_000,
+                "keepalives_idle": SILENCE_S // 3,
+                "keepalives_interval": SILENCE_S // 6,
+                "keepalives_count": 4,
             },
             configure=_configure,
             check=_check_alive,

@@ -33,14 +33,13 @@ from services.chassis.auth import Authenticator, Principal, Unauthenticated
 from services.chassis.clock import Clock, SandboxClock, SystemClock
 from services.chassis.commands import CommandRequest
 from services.chassis.context import Context
-from services.chassis.middleware import RequestFrame, traceparent_of
+from services.chassis.middleware import RETRY_AFTER_S, RequestFrame, traceparent_of
 from services.chassis.refusal import Refused
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 MAX_IDEMPOTENCY_KEY_CHARS = 255
 MAX_CURSOR_CHARS = 1_000
-RETRY_AFTER_S = 2
 
 T = TypeVar("T")
 

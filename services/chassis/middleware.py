@@ -1,17 +1,19 @@
-"""What surrounds every request: ids, body limit, security headers, metrics, access log, and the last net for errors.
+"""What surrounds every request: ids, limits, security headers, metrics, access log, and the last net for errors.
 
 One plain ASGI middleware, because Starlette's function middlewares cost a task and two queues a request each.
 """
 
+import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 from uuid import UUID
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis import problem
@@ -20,6 +22,9 @@ from services.chassis.telemetry import CORRELATION_ID, HTTP_SECONDS
 
 MAX_BODY_BYTES: Final = 1_048_576
 MAX_IMPORT_BODY_BYTES: Final = 4_194_304
+MAX_IN_HAND: Final = 256  # Requests of one process; more would only wait longer than those who ask do.
+DEADLINE_S: Final = 20.0  # Until an answer begins.
+RETRY_AFTER_S: Final = 2
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -51,12 +56,27 @@ def traceparent_of(headers: Headers) -> str | None:
 
 
 class RequestFrame:
-    """Wraps an application. Headers that an answer sets itself are left as they are."""
+    """Wraps an application. Headers that an answer sets itself are left as they are.
 
-    def __init__(self, app: ASGIApp, *, service: str, security_headers: Mapping[str, str] = SECURITY_HEADERS) -> None:
+    A request without an answer after ``deadline_s`` (a database that hangs) gets 503. What it asked for goes on, and
+    counts among the ``max_in_hand`` until it ends: whoever asks with the same Idempotency-Key again finds it done.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        service: str,
+        security_headers: Mapping[str, str] = SECURITY_HEADERS,
+        deadline_s: float = DEADLINE_S,
+        max_in_hand: int = MAX_IN_HAND,
+    ) -> None:
         self._app = app
         self._service = service
         self._security_headers = security_headers
+        self._deadline_s = deadline_s
+        self._max_in_hand = max_in_hand
+        self._in_hand = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,15 +99,15 @@ class RequestFrame:
                     answer.setdefault(name, value)
             await send(message)
 
+        self._in_hand += 1
         try:
-            await self._run(scope, headers, receive, send_framed, started=lambda: status != 0)
+            await self._run(scope, headers, receive, send_framed)
         finally:
+            self._in_hand -= 1
             self._record(scope, status, time.perf_counter() - started_at)
             CORRELATION_ID.reset(token)
 
-    async def _run(
-        self, scope: Scope, headers: Headers, receive: Receive, send: Send, *, started: Callable[[], bool]
-    ) -> None:
+    async def _run(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         limit = MAX_IMPORT_BODY_BYTES if scope["path"].endswith("/import") else MAX_BODY_BYTES
         language = problem.language_of(headers.get("accept-language"))
         declared = headers.get("content-length", "0")
@@ -96,7 +116,12 @@ class RequestFrame:
                 scope, receive, send
             )
             return
+        if self._in_hand > self._max_in_hand and not scope["path"].startswith(_QUIET):
+            await _unavailable(language)(scope, receive, send)
+            return
         received = 0
+        answering: Literal["nobody", "application", "deadline"] = "nobody"
+        late: asyncio.Task[None] | None = None
 
         async def receive_limited() -> Message:
             nonlocal received
@@ -106,13 +131,31 @@ class RequestFrame:
                 raise HTTPException(413)
             return message
 
+        async def send_in_time(message: Message) -> None:
+            nonlocal answering
+            if answering != "deadline":
+                answering = "application"
+                await send(message)
+
+        def give_up() -> None:
+            nonlocal answering, late
+            if answering == "nobody":
+                answering = "deadline"
+                _errors.error("no answer in time", extra={"method": scope["method"], "route": _template(scope)})
+                late = asyncio.create_task(_unavailable(language)(scope, receive, send))
+
+        timer = asyncio.get_running_loop().call_later(self._deadline_s, give_up)
         try:
-            await self._app(scope, receive_limited, send)
+            await self._app(scope, receive_limited, send_in_time)
         except Exception:
             _errors.exception("request failed", extra={"method": scope["method"], "route": _template(scope)})
-            if started():
+            if answering == "application":
                 raise  # Half an answer is out: the server must break the connection, so that nobody takes it for whole.
-            await problem.problem(500, problem.INTERNAL, language)(scope, receive, send)
+            await problem.problem(500, problem.INTERNAL, language)(scope, receive, send_in_time)
+        finally:
+            timer.cancel()
+            if late is not None:
+                await late
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         template = _template(scope)
@@ -128,6 +171,10 @@ class RequestFrame:
                 "duration_ms": round(seconds * 1000, 2),
             },
         )
+
+
+def _unavailable(language: problem.Language) -> Response:
+    return problem.problem(503, problem.UNAVAILABLE, language, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 def _template(scope: Scope) -> str:

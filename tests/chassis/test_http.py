@@ -14,6 +14,8 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from services.chassis.auth import LOCAL_ISSUER, Authenticator, LocalIssuer, Principal, StaticKeys
 from services.chassis.commands import CommandRequest
@@ -27,7 +29,7 @@ from services.chassis.http import (
     encode_cursor,
     require,
 )
-from services.chassis.middleware import MAX_BODY_BYTES, MAX_IMPORT_BODY_BYTES
+from services.chassis.middleware import MAX_BODY_BYTES, MAX_IMPORT_BODY_BYTES, RequestFrame
 from services.chassis.problem import language_of
 from services.chassis.rate_limit import RateLimit
 from services.chassis.refusal import Conflict, NotFound, Refused, Stale, Unavailable
@@ -469,3 +471,65 @@ def test_the_limit_leaves_room_for_two_hundred_commands_a_second() -> None:
     nobody = RateLimit(0)
     for _ in range(10_000):
         nobody.admit("load@example.org")
+
+
+class Hanging:
+    """An application that answers only once it ``may``, within the frame of every request."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.may = asyncio.Event()
+        self._frame = RequestFrame(self._application, service="things", **limits)
+        self._running: list[asyncio.Task[None]] = []
+
+    async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/health/live":
+            await self.may.wait()
+        await PlainTextResponse("done")(scope, receive, send)
+
+    def ask(self, path: str) -> asyncio.Future[int]:
+        """The status, as soon as the answer is whole: what was asked for may go on behind it."""
+        answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        status = 0
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                assert status == 200 or any(name == b"retry-after" for name, _ in message["headers"])
+            else:
+                answered.set_result(status)  # Raises where it is answered twice.
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+        self._running.append(asyncio.create_task(self._frame(scope, receive, send)))
+        return answered
+
+    async def end(self) -> None:
+        self.may.set()
+        await asyncio.gather(*self._running)
+
+
+def test_a_request_that_hangs_is_told_so_in_time_and_goes_on() -> None:
+    async def run() -> list[int]:
+        hanging = Hanging(deadline_s=0.1, max_in_hand=1)
+        late = await hanging.ask("/slow")
+        full = await hanging.ask("/slow")  # The first still holds what it needs.
+        alive = await hanging.ask("/health/live")
+        await hanging.end()
+        return [late, full, alive, await hanging.ask("/slow")]
+
+    assert asyncio.run(run()) == [503, 503, 200, 200]
+
+
+def test_more_requests_than_a_process_holds_are_refused_at_once() -> None:
+    async def run() -> list[int]:
+        hanging = Hanging(max_in_hand=2)
+        asked = [hanging.ask("/slow") for _ in range(5)]
+        refused, _ = await asyncio.wait(asked, timeout=0.1)
+        assert len(refused) == 3
+        await hanging.end()
+        return [await answer for answer in asked]
+
+    assert asyncio.run(run()) == [200, 200, 503, 503, 503]
