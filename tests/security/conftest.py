@@ -1,13 +1,11 @@
 """A whole Relais with a school whose every text is hostile, and browsers that sign in as people do."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.conftest import RunningRelais
@@ -84,14 +82,3 @@ def school(relais: RunningRelais) -> School:
 @pytest.fixture(scope="session")
 def hostile(school: School) -> Hostile:
     return hostile_school(school, SCRIPT)
-
-
-def signed_in(relais: RunningRelais, person: str) -> httpx.Client:
-    """A browser in which ``person`` ("support:", "mentor:ID") signed in at the local issuer."""
-    browser = httpx.Client(base_url=relais.url, follow_redirects=True, timeout=60, trust_env=False)
-    choose = browser.get("/connexion")
-    csrf = re.search(r'name="csrf" value="([^"]+)"', choose.text)
-    assert csrf, choose.text
-    came = browser.post(choose.url, data={"csrf": csrf[1], "person": person})
-    assert "/connexion" not in str(came.url), came.text
-    return browser

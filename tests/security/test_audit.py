@@ -2,7 +2,8 @@
 
 from tests.conftest import RunningRelais
 from tests.journeys.school import School, eventually
-from tests.security.conftest import SLOW_S, signed_in
+from tests.security.conftest import SLOW_S
+from tests.signed_in import signed_in
 
 
 def test_sign_ins_and_readings_of_private_comments_are_in_the_audit_log(relais: RunningRelais, school: School) -> None:

@@ -18,7 +18,8 @@ from services.chassis.auth import LOCAL_ISSUER
 from services.portal.main import ROUTERS
 from tests.conftest import RunningRelais
 from tests.portal.provider import signed_with_a_secret
-from tests.security.conftest import Hostile, Tried, signed_in
+from tests.security.conftest import Hostile, Tried
+from tests.signed_in import signed_in
 
 SERVICES = (
     "sessions",

@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import RunningRelais
 from tests.journeys.school import School
-from tests.security.conftest import MARK, Hostile, Tried, hostile_school, signed_in
+from tests.security.conftest import MARK, Hostile, Tried, hostile_school
+from tests.signed_in import signed_in
 
 PAGES_AT_MOST = 120
 FORMULAS = ("=1+1", "+1+1", "-1+1", "@SUM(1)", "=cmd|' /C calc'!A1", "\t=1+1", "\r=1+1", "\n=1+1")

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from services.portal.edges.api_client import Apis, Problem, or_problem, path
 from services.portal.edges.shapes import Attendance, Comment, Session
-from services.portal.edges.visit import MentorOrSupport, MentorVisit, StaffVisit, StudentVisit, Visit
+from services.portal.edges.visit import FileVisit, MentorOrSupport, MentorVisit, StaffVisit, StudentVisit, Visit
 from services.portal.pages import attendance_file, calendar, people, transfer
 
 router = APIRouter()
@@ -91,14 +91,14 @@ async def add_comment(visit: MentorOrSupport, student_id: str) -> Response:
 
 
 @router.get("/etudiants/{student_id}/assiduite")
-async def attendance(visit: StaffVisit, student_id: str) -> Response:
+async def attendance(visit: FileVisit, student_id: str) -> Response:
     """« Assiduité »: the file that funders ask for."""
     student, found = await asyncio.gather(people.student(visit.apis, student_id), _attendance(visit.apis, student_id))
     return visit.page("student_attendance.html", student=student, tab="attendance", **_file(visit, found))
 
 
 @router.get("/etudiants/{student_id}/assiduite.csv")
-async def attendance_csv(visit: StaffVisit, student_id: str) -> Response:
+async def attendance_csv(visit: FileVisit, student_id: str) -> Response:
     return await download(visit, path("students", student_id, "attendance.csv"), f"assiduite-{student_id}.csv")
 
 
