@@ -35,7 +35,7 @@ unit: install ## the tests that need no server: the rules, the parsers, the stru
 	$(BIN)/pytest tests/architecture tests/sessions tests/transfers tests/billing tests/attendance tests/importing tests/contracts -m "not stack"
 
 faults: install ## kills, cuts and delays on real servers, short form; RUNS=200 for the long one, kept in tests/faults/RESULTS.md
-	$(BIN)/pytest tests/faults -s $(if $(RUNS),--runs $(RUNS) --results=tests/faults/RESULTS.md)
+	$(BIN)/pytest tests/faults tests/replay/test_while_live_serves.py -s $(if $(RUNS),--runs $(RUNS) --results=tests/faults/RESULTS.md)
 
 simulation: install ## relay and inbox on simulated servers, 20,000 seeds; SEEDS=2000 for fewer
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),20000)

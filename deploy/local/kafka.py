@@ -43,6 +43,8 @@ class KafkaBroker:
     ) -> None:
         self.name = name
         self.node = node
+        self.overrides: Mapping[str, object] = {}
+        """Properties on top of ours, for those who start brokers in another way."""
         self._nodes = nodes
         self._cluster_id = cluster_id
         self._folder = folder
@@ -158,6 +160,7 @@ class KafkaBroker:
             "log.cleaner.dedupe.buffer.size": 4 * 1024 * 1024,
             "num.network.threads": 2,
             "num.io.threads": 4,
+            **self.overrides,
         }
 
 

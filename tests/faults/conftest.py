@@ -1,6 +1,5 @@
 """What the fault tests share: how long, from which seed, and the table that they fill."""
 
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,16 +9,16 @@ from tests.conftest import start_relais
 from tests.faults.members import Crew
 from tests.faults.proxy import ProxyHouse, proxies
 from tests.faults.stream import UP, Stream
-from tests.faults.table import Results
-
-RESULTS = pytest.StashKey[Results]()
+from tests.faults.table import RESULTS, Results, seed_of
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--runs", type=int, default=None, help="rounds of each fault (default: the short form, a few)")
+    parser.addoption("--runs", type=int, default=None, help="runs of each fault (default: the short form, a few)")
     parser.addoption("--commands", type=int, default=80, help="commands in each stream (default: 80, the short form)")
     parser.addoption("--away-s", type=float, default=3.0, help="how long the broker is away (default: 3, short form)")
-    parser.addoption("--backlog", type=int, default=None, help="events that wait (default: 10,000 or 50,000)")
+    parser.addoption(
+        "--backlog", type=int, default=None, help="events that wait, or are in a view (default: some thousands)"
+    )
     parser.addoption("--seed", type=int, default=None, help="replays the run that printed this seed")
     parser.addoption("--results", type=Path, default=None, help="keeps the table in this file")
 
@@ -44,9 +43,9 @@ def results(pytestconfig: pytest.Config) -> Results:
     return pytestconfig.stash[RESULTS]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def runs(pytestconfig: pytest.Config) -> int | None:
-    """How many rounds were asked for; None for the short form."""
+    """How many runs of each fault were asked for; None for the short form."""
     given: int | None = pytestconfig.getoption("--runs", default=None)
     return given
 
@@ -59,10 +58,7 @@ def command_count(pytestconfig: pytest.Config) -> int:
 @pytest.fixture
 def seed(pytestconfig: pytest.Config) -> int:
     """Where chance comes from; printed, so that a failure can be replayed. Run n goes by ``seed + n``."""
-    given = pytestconfig.getoption("--seed", default=None)
-    chosen = random.SystemRandom().randrange(2**32) if given is None else int(given)
-    print(f"\nseed {chosen}")
-    return chosen
+    return seed_of(pytestconfig)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ Figures come from runs alone: a line of RESULTS.md is replaced when its fault is
 """
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +12,16 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from tests.faults.oracle import Verdict
 
 HEAD = """# What the fault suite found
 
 Written by `make faults RUNS=…` on real PostgreSQL, Kafka and SMTP servers; no figure here was typed by a person. Rows
 are those of "Nothing lost, doubled or out of order"; a seed replays its runs (`--seed N --runs M` on the same file).
-*Doubled* counts effects: a relay that is killed publishes some records twice, which every reader drops. Row 9, a
-rebuild beside the live view, has its tests in `tests/replay`.
+*Doubled* counts effects: a relay that is killed publishes some records twice, which every reader drops. A run is one
+service that was hit; where a fault hits several at once, there are fewer faults than runs.
 
 """
 COLUMNS = ("row", "fault", "runs", "faults", "events", "lost", "doubled", "inverted", "seed", "seconds", "on", "note")
@@ -107,3 +110,15 @@ class Results:
 
     def _in_order(self) -> list[Line]:
         return sorted(self.lines, key=lambda line: (line.row, line.fault))
+
+
+RESULTS = pytest.StashKey[Results]()
+"""Where a session of tests keeps its lines."""
+
+
+def seed_of(config: pytest.Config) -> int:
+    """The seed that was given, or a fresh one; printed."""
+    given = config.getoption("--seed", default=None)
+    chosen = random.SystemRandom().randrange(2**32) if given is None else int(given)
+    print(f"\nseed {chosen}")
+    return chosen

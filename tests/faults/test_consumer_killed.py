@@ -173,7 +173,7 @@ def test_each_event_takes_effect_once(
 ) -> None:
     """Side by side, each in a database of its own: a group waits six seconds for a member that died."""
     names = list(FAULTS)
-    rounds = max(runs or 0, len(names))
+    rounds = (runs or 1) * len(names)
     with ExitStack() as opened:
         lines = {name: opened.enter_context(results.line(4, name, seed)) for name in names}
         services = [consuming(stack, house, opened) for _ in range(min(rounds, AT_ONCE))]

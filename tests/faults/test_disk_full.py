@@ -31,6 +31,8 @@ PER_APPEND = 400
 MOST_APPENDS = 600
 SEGMENTS = 5
 AFTER = 20
+MOST_RUNS = 20
+EMPTY = "TRUNCATE sessions.stored_events"
 STORED = "SELECT originator_id, originator_version FROM sessions.stored_events"
 FULL = ("No space left on device", "File too large")
 
@@ -115,36 +117,39 @@ def test_a_full_disk_refuses_clearly_and_loses_nothing(
     disk: Disk, results: Results, runs: int | None, seed: int
 ) -> None:
     """In the long form also where the server's own log lacks room: then it ends, and each try takes its time."""
-    if runs:
-        fill(disk, results, seed, also_for_its_log=True)
-    fill(disk, results, seed, also_for_its_log=False)
+    kind = "tmpfs" if disk.is_mounted else "a limit on the size of files"
+    for what in ("its tables and its write-ahead log", "its tables") if runs else ("its tables",):
+        with results.line(10, f"disk full ({kind}) for PostgreSQL: {what}", seed) as line:
+            for run in range(min(runs or 1, MOST_RUNS)):
+                verdict, error = fill(disk, random.Random(seed + run), also_for_its_log=what != "its tables")
+                line.note = f"refused with {type(error).__name__} {error.sqlstate or ''}".strip()
+                line.add(verdict)
 
 
-def fill(disk: Disk, results: Results, seed: int, *, also_for_its_log: bool) -> None:
-    choice, accepted = random.Random(seed), stored(disk.database_url)
+def fill(disk: Disk, choice: random.Random, *, also_for_its_log: bool) -> tuple[Verdict, psycopg.Error]:
+    """Appends until the disk is full, and with room again; gives the verdict, and how it was refused."""
+    accepted: list[Row] = []
+    with psycopg.connect(disk.database_url, autocommit=True) as connection:
+        connection.execute(EMPTY)
     database = Database(make_conninfo(disk.database_url, user="relais_sessions"), application_name="test")
     store = EventStore(database, "sessions", EVENT_TYPES)
-    kind = "tmpfs" if disk.is_mounted else "a limit on the size of files"
-    what = "and its write-ahead log" if also_for_its_log else "its tables"
-    with results.line(10, f"disk full ({kind}) for PostgreSQL: {what}", seed) as line:
-        if not also_for_its_log:
-            reserve_log(disk.database_url)
-        assert append_until(store, accepted, choice.randrange(2, 10)) is None
-        with disk.full():
-            error = append_until(store, accepted, MOST_APPENDS)
-            assert error is not None, "the disk is full"
-        if disk.is_mounted:
-            assert isinstance(error, psycopg.OperationalError), "waited for by consumers, 503 to people"
-        assert any(text in disk.log.read_text(errors="replace") for text in FULL)
-        if disk.postgres.pid is None:  # Without room for its write-ahead log it ends rather than lie.
-            disk.postgres.start()
-        eventually(lambda: _answers(database), "PostgreSQL is back")
-        assert append_until(store, accepted, AFTER) is None
-        verdict = Verdict(committed_count=len(accepted))
-        verdict.compare("events", accepted, stored(disk.database_url))
-        line.note = f"refused with {type(error).__name__} {error.sqlstate or ''}".strip()
-        line.add(verdict)
+    if not also_for_its_log:
+        reserve_log(disk.database_url)
+    assert append_until(store, accepted, choice.randrange(2, 10)) is None
+    with disk.full():
+        error = append_until(store, accepted, MOST_APPENDS)
+        assert error is not None, "the disk is full"
+    if disk.is_mounted:
+        assert isinstance(error, psycopg.OperationalError), "waited for by consumers, 503 to people"
+    assert any(text in disk.log.read_text(errors="replace") for text in FULL)
+    if disk.postgres.pid is None:  # Without room for its write-ahead log it ends rather than lie.
+        disk.postgres.start()
+    eventually(lambda: _answers(database), "PostgreSQL is back")
+    assert append_until(store, accepted, AFTER) is None
+    verdict = Verdict(committed_count=len(accepted))
+    verdict.compare("events", accepted, stored(disk.database_url))
     database.close()
+    return verdict, error
 
 
 def reserve_log(database_url: str) -> None:

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -14,12 +14,11 @@ from deploy.local import Stack
 from tests.faults.members import Crew
 from tests.faults.proxy import Proxy, ProxyHouse, Trap
 from tests.faults.small import Small, at_once, eventually, small_service
-from tests.faults.table import Results
+from tests.faults.table import Line, Results
 
 EVENTS = 150
-SHORT_RUNS = 4
 SHORT_FROZEN = 2
-FROZEN_AT_ONCE = 8
+AT_ONCE = 8
 LEASE_AND_MORE_S = 25.0
 MOVE = "UPDATE relay_position SET transaction_id"
 STEPS = {
@@ -52,10 +51,31 @@ def wired(stack: Stack, house: ProxyHouse, small: Small) -> Wired:
     return Wired(small, postgres, kafka, url, servers)
 
 
+Services = Callable[[int], Sequence[Wired]]
+
+
 @pytest.fixture(scope="module")
-def service(stack: Stack, house: ProxyHouse) -> Iterator[Wired]:
-    with small_service(stack.database_url, stack.kafka_bootstrap_servers) as small:
-        yield wired(stack, house, small)
+def services(stack: Stack, house: ProxyHouse) -> Iterator[Services]:
+    """As many as a test asks for, each in a database of its own; kept from one test to the next."""
+    with ExitStack() as opened:
+        made: list[Wired] = []
+
+        def first(count: int) -> Sequence[Wired]:
+            while len(made) < count:
+                small = opened.enter_context(small_service(stack.database_url, stack.kafka_bootstrap_servers))
+                made.append(wired(stack, house, small))
+            return made[:count]
+
+        yield first
+
+
+def side_by_side(services: Services, rounds: int, line: Line, work: Callable[[Wired, int], None]) -> None:
+    """Runs ``work`` with each number below ``rounds``, several at once, and adds what the oracle says of each."""
+    for start in range(0, rounds, AT_ONCE):
+        busy = services(min(rounds - start, AT_ONCE))
+        at_once([partial(work, service, start + number) for number, service in enumerate(busy)])
+        for service in busy:
+            line.add(service.small.judge_new())
 
 
 def kill_at(service: Wired, crew: Crew, step: str, seed: int) -> None:
@@ -83,38 +103,21 @@ def kill_at(service: Wired, crew: Crew, step: str, seed: int) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("step", STEPS)
 def test_a_relay_killed_at_a_step_loses_and_inverts_nothing(
-    service: Wired, crew: Crew, results: Results, runs: int | None, seed: int, step: str
+    services: Services, crew: Crew, results: Results, runs: int | None, seed: int, step: str
 ) -> None:
-    rounds = (runs or SHORT_RUNS) // len(STEPS)
     with results.line(3, f"relay: kill -9 {step}", seed) as line:
-        for run in range(rounds):
-            kill_at(service, crew, step, seed + run)
-            line.add(service.small.judge_new())
+        side_by_side(services, runs or 1, line, lambda service, run: kill_at(service, crew, step, seed + run))
 
 
 @pytest.mark.timeout(3600)
 def test_a_relay_frozen_past_its_lease_is_replaced_and_harms_nothing_when_it_wakes(
-    stack: Stack, house: ProxyHouse, crew: Crew, results: Results, runs: int | None, seed: int
+    services: Services, crew: Crew, results: Results, runs: int | None, seed: int
 ) -> None:
-    """Several at once, each in a database of its own: most of the time they wait for a lease to end."""
-    rounds = runs or SHORT_FROZEN
-    with (
-        ExitStack() as opened,
-        results.line(3, "relay: SIGSTOP past its lease, a standby takes over, SIGCONT", seed) as line,
-    ):
-        services = [
-            wired(stack, house, opened.enter_context(small_service(stack.database_url, stack.kafka_bootstrap_servers)))
-            for _ in range(min(rounds, FROZEN_AT_ONCE))
-        ]
-        for start in range(0, rounds, FROZEN_AT_ONCE):
-            at_once(
-                [
-                    partial(freeze_past_the_lease, service, crew, seed + start + number)
-                    for number, service in enumerate(services[: rounds - start])
-                ]
-            )
-            for service in services[: rounds - start]:
-                line.add(service.small.judge_new())
+    """Several at once: most of the time they wait for a lease to end."""
+    with results.line(3, "relay: SIGSTOP past its lease, a standby takes over, SIGCONT", seed) as line:
+        side_by_side(
+            services, runs or SHORT_FROZEN, line, lambda service, run: freeze_past_the_lease(service, crew, seed + run)
+        )
 
 
 def freeze_past_the_lease(service: Wired, crew: Crew, seed: int) -> None:

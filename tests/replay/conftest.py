@@ -52,6 +52,7 @@ class Ground:
     settings: Settings
     issuer: LocalIssuer
     versions: dict[UUID, int] = field(default_factory=dict)
+    patience_s: float = WITHIN_S
 
     @property
     def database_url(self) -> str:
@@ -111,7 +112,7 @@ class Ground:
             return found.fetchall() if found.description else []
 
     def wait(self, look: Callable[[], object]) -> None:
-        deadline = time.monotonic() + WITHIN_S
+        deadline = time.monotonic() + self.patience_s
         while not look():
             assert time.monotonic() < deadline, "this never happened"
             time.sleep(0.02)
