@@ -47,6 +47,8 @@ from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.lag import LagWatch
+from services.chassis.lag_api import lag_router
 from services.chassis.parked_api import PARKED_EVENTS, no_others, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
 from services.chassis.replay.view import ACCOUNTS, Table, View
@@ -140,6 +142,7 @@ def build(settings: Settings) -> Service:
         reactions=REACTIONS,
     )
     guard = Guard(Accounts(database))
+    lag = LagWatch(service=NAME, database=database, kafka=kafka, inboxes=[inbox])
     api = create_api(
         "Relais: attendance",
         service=NAME,
@@ -150,9 +153,10 @@ def build(settings: Settings) -> Service:
             continuity_router(database, guard, clock, zone),
             period_router(database, guard, clock, zone),
             parked_router(NAME, inbox.effects, store, database),
+            lag_router(lag),
         ],
         ready=ready,
         clock=clock,
         before_metrics=parked_gauges(database),
     )
-    return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], close=database.close)
+    return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], lag=lag, close=database.close)

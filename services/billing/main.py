@@ -34,6 +34,8 @@ from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.lag import LagWatch
+from services.chassis.lag_api import lag_router
 from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
 from services.chassis.replay.view import ACCOUNTS, Table, View
@@ -120,6 +122,7 @@ def build(settings: Settings) -> Service:
     )
     accounts = Accounts(database)
     guard = Guard(accounts)
+    lag = LagWatch(service=NAME, database=database, kafka=kafka, inboxes=[inbox])
     api = create_api(
         "Relais: billing",
         service=NAME,
@@ -130,12 +133,13 @@ def build(settings: Settings) -> Service:
             months_router(database, Commands(store), statements, clock),
             disputes_router(database, store, Commands(store), statements, guard),
             parked_router(NAME, inbox.effects, store, database),
+            lag_router(lag),
         ],
         ready=ready,
         clock=clock,
         before_metrics=parked_gauges(database),
     )
-    return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], close=database.close)
+    return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], lag=lag, close=database.close)
 
 
 def _place(event: CloudEvent) -> Place | None:

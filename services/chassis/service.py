@@ -24,6 +24,7 @@ from services.chassis.telemetry import COMPONENT_FAILURES, configure_logging
 
 if TYPE_CHECKING:
     from services.chassis.inbox import Inbox
+    from services.chassis.lag import LagWatch
     from services.chassis.relay import Relay
 
 Only = Literal["api", "relay", "consumer"]
@@ -40,13 +41,18 @@ _log = logging.getLogger("relais.service")
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What ``main.py`` of a service builds. ``tasks`` run beside the inboxes; ``close`` is called last of all."""
+    """What ``main.py`` of a service builds.
+
+    ``tasks`` run beside the inboxes, ``beside_api`` where the API does; ``close`` is called last of all.
+    """
 
     name: str
     api: FastAPI | None = None
     relay: "Relay | None" = None
     inboxes: "Sequence[Inbox]" = ()
+    lag: "LagWatch | None" = None
     tasks: Sequence[Task] = field(default_factory=tuple)
+    beside_api: Sequence[Task] = field(default_factory=tuple)
     close: Callable[[], object] = lambda: None
 
 
@@ -106,6 +112,9 @@ def _parts(service: Service, settings: Settings, only: Only | None) -> list[tupl
         app: ASGIApp = service.api if only in (None, "api") else _without_api(service.api)
         listener = _listen(settings.host, settings.port)
         parts.append(("api", lambda stop: _serve_http(app, listener, settings, stop)))
+    if only in (None, "api"):
+        parts += [("lag", service.lag.run)] if service.lag is not None else []
+        parts += [(f"beside-api-{number}", task) for number, task in enumerate(service.beside_api)]
     if service.relay is not None and only in (None, "relay"):
         parts.append(("relay", service.relay.run))
     if only in (None, "consumer"):

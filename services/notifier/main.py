@@ -10,6 +10,8 @@ from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.lag import LagWatch
+from services.chassis.lag_api import lag_router
 from services.chassis.parked_api import PARKED_EVENTS, no_others, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
 from services.chassis.replay.view import Table, View
@@ -107,6 +109,7 @@ def build(settings: Settings) -> Service:
             connection.execute("SELECT 1")
         return {"database": "ok"}
 
+    lag = LagWatch(service=NAME, database=database, kafka=kafka, inboxes=[inbox])
     api = create_api(
         "Relais · notifier",
         service=NAME,
@@ -115,6 +118,7 @@ def build(settings: Settings) -> Service:
             create_router(database, renderer, Commands(store)),
             link_router(database, Commands(store)),
             parked_router(NAME, inbox.effects, store, database),
+            lag_router(lag),
         ],
         ready=ready,
         clock=clock,
@@ -128,6 +132,7 @@ def build(settings: Settings) -> Service:
         api=api,
         relay=relay,
         inboxes=(inbox,),
+        lag=lag,
         tasks=(sender.run,) if sender else (),
         close=database.close,
     )

@@ -14,6 +14,8 @@ from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.lag import LagWatch
+from services.chassis.lag_api import lag_router
 from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
 from services.chassis.replay.view import ACCOUNTS, Table, View
@@ -101,13 +103,14 @@ def build(settings: Settings) -> Service:
         ),
         after_commit=relay.wake,
     )
+    lag = LagWatch(service=NAME, database=database, kafka=kafka, inboxes=[inbox])
     api = create_api(
         "Relais: sessions",
         service=NAME,
         auth=Authenticator.from_settings(settings),
-        routers=[router, parked_router(NAME, inbox.effects, store, database)],
+        routers=[router, parked_router(NAME, inbox.effects, store, database), lag_router(lag)],
         ready=ready,
         clock=clock,
         before_metrics=parked_gauges(database),
     )
-    return Service(NAME, api=api, relay=relay, inboxes=[inbox], close=database.close)
+    return Service(NAME, api=api, relay=relay, inboxes=[inbox], lag=lag, close=database.close)

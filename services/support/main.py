@@ -12,6 +12,8 @@ from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.lag import LagWatch
+from services.chassis.lag_api import lag_router
 from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
 from services.chassis.replay.view import Table, View
@@ -91,6 +93,7 @@ def build(settings: Settings) -> Service:
         parked_elsewhere.close()
         database.close()
 
+    lag = LagWatch(service=NAME, database=database, kafka=kafka, inboxes=[inbox])
     api = create_api(
         "Relais: support",
         service=NAME,
@@ -101,9 +104,10 @@ def build(settings: Settings) -> Service:
             sign_ins_router(Commands(store)),
             all_parked_router(parked_elsewhere),
             parked_router(NAME, inbox.effects, store, database),
+            lag_router(lag),
         ],
         ready=ready,
         clock=clock_for(settings.sandbox_clock_file),
         before_metrics=parked_gauges(database),
     )
-    return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], close=close)
+    return Service(name=NAME, api=api, relay=relay, inboxes=[inbox], lag=lag, close=close)

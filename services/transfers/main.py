@@ -14,6 +14,8 @@ from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
+from services.chassis.lag import LagWatch
+from services.chassis.lag_api import lag_router
 from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
 from services.chassis.relay import Relay
 from services.chassis.replay.view import ACCOUNTS, Table, View
@@ -100,15 +102,16 @@ def build(settings: Settings) -> Service:
             connection.execute("SELECT 1")
         return {"database": "ok"}
 
+    lag = LagWatch(service="transfers", database=database, kafka=kafka, inboxes=[inbox])
     api = create_api(
         "Relais: transfers",
         service="transfers",
         auth=Authenticator.from_settings(settings),
-        routers=[*routers(office, clock), parked_router("transfers", inbox.effects, store, database)],
+        routers=[*routers(office, clock), parked_router("transfers", inbox.effects, store, database), lag_router(lag)],
         ready=ready,
         clock=clock,
         before_metrics=parked_gauges(database),
     )
     return Service(
-        "transfers", api=api, relay=relay, inboxes=[inbox], tasks=[Reminders(office, clock).run], close=close
+        "transfers", api=api, relay=relay, inboxes=[inbox], lag=lag, tasks=[Reminders(office, clock).run], close=close
     )
