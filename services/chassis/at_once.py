@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import DictRow
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 
 from relais_contracts import CloudEvent
 
@@ -39,13 +39,19 @@ def in_one_go(reaction: One) -> AtOnce:
     return AtOnce(many)
 
 
-def copy_into(table: str, *columns: str) -> Composed:
-    """The statement that adds rows to a table by COPY, for ``add_rows``."""
-    return SQL("COPY {} ({}) FROM STDIN").format(Identifier(table), SQL(", ").join(map(Identifier, columns)))
+class CopyInto:
+    """Adds rows to a table by COPY. ``columns``: by name, PostgreSQL's type, since binary COPY casts nothing."""
 
+    def __init__(self, table: str, **columns: str) -> None:
+        self.columns = tuple(columns)
+        self._types = tuple(columns.values())
+        self._statement = SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+            Identifier(table), SQL(", ").join(map(Identifier, columns))
+        )
 
-def add_rows(connection: Connection[DictRow], statement: Composed, rows: Iterable[Sequence[Any]]) -> None:
-    """Adds rows, each with the values of the statement's columns."""
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
+    def add(self, connection: Connection[DictRow], rows: Iterable[Sequence[Any]]) -> None:
+        """Adds rows, each with the values of the columns in their order."""
+        with connection.cursor() as cursor, cursor.copy(self._statement) as copy:
+            copy.set_types(self._types)
+            for row in rows:
+                copy.write_row(row)

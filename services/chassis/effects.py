@@ -10,8 +10,9 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, groupby
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -82,8 +83,7 @@ class OpenRecord:
     is_overdue: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """A record that concerns this consumer: its event, or what is wrong with it."""
 
     record: Record
@@ -121,7 +121,7 @@ class Transaction(Protocol):
         """
 
     def note_versions(self, newest: Mapping[UUID, int]) -> dict[UUID, int]:
-        """Notes the newest version of each aggregate, and gives the one known before; 0 where there was none."""
+        """Notes the newest version of each aggregate, and gives the one known before, where there was one."""
 
     def held_keys(self, topic: str, keys: Sequence[bytes]) -> dict[bytes, Held]:
         """Which of the keys have something set aside, and in which state its first record is."""
@@ -346,7 +346,7 @@ def _without_doubles(transaction: Transaction, reads: Sequence[Read]) -> list[Re
     fresh = []
     for read in reads:
         if read.event is not None:
-            if read.event.sequence <= known[read.event.subject]:
+            if read.event.sequence <= known.get(read.event.subject, 0):
                 continue
             known[read.event.subject] = read.event.sequence
         fresh.append(read)
@@ -357,6 +357,7 @@ def _keys(reads: Sequence[Read]) -> list[bytes]:
     return list(dict.fromkeys(read.key for read in reads))
 
 
+@lru_cache(maxsize=1_024)
 def _kind_of(ce_type: bytes) -> bytes:
     """A type without its version. What we react to in one version is never passed over in a newer one: it is parked."""
     return ce_type.rpartition(b".v")[0]

@@ -37,12 +37,16 @@ RETURNING EXISTS (
 ) AS has_parked
 """
 
+# Most aggregates of a batch are new in a rebuild: those are not told.
 NOTE_VERSIONS = """
-INSERT INTO inbox_versions AS known (consumer, aggregate_id, version)
-SELECT %(consumer)s, aggregate_id, version
-FROM unnest(%(aggregate_ids)s::uuid[], %(versions)s::bigint[]) AS seen (aggregate_id, version)
-ON CONFLICT (consumer, aggregate_id) DO UPDATE SET version = greatest(known.version, excluded.version)
-RETURNING aggregate_id, coalesce(old.version, 0) AS version
+WITH noted AS (
+    INSERT INTO inbox_versions AS known (consumer, aggregate_id, version)
+    SELECT %(consumer)s, aggregate_id, version
+    FROM unnest(%(aggregate_ids)b::uuid[], %(versions)b::bigint[]) AS seen (aggregate_id, version)
+    ON CONFLICT (consumer, aggregate_id) DO UPDATE SET version = greatest(known.version, excluded.version)
+    RETURNING aggregate_id, old.version
+)
+SELECT aggregate_id, version FROM noted WHERE version IS NOT NULL
 """
 
 HELD_KEYS = """

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.chassis.garbage import search_rarely
 from services.chassis.settings import Settings
 from services.chassis.telemetry import COMPONENT_FAILURES, configure_logging
 
@@ -71,6 +72,7 @@ def run_service(service: Service, settings: Settings, only: Only | None = None) 
     health and metrics, not ``/api``. Exits with status 1 where a part of it can't be kept alive or the port is taken.
     """
     configure_logging(service.name, settings.log_format, level=settings.log_level)
+    search_rarely()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(service, settings, only))

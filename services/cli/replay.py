@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column, Table
 from rich.text import Text
 
+from services.chassis.garbage import search_rarely
 from services.chassis.kafka import KafkaConnection
 from services.chassis.replay.comparing import Comparison
 from services.chassis.replay.reading import EventsGone
@@ -76,6 +77,7 @@ def command(
         if drop:
             _drop(settings, wanted)
             return
+        search_rarely()
         built, found = asyncio.run(_replay(settings, wanted, until, diff=diff, switch=switch))
     except AlreadyRunning:
         fail(f"La vue {view} est déjà en cours de reconstruction.\nThis view is being rebuilt already.")

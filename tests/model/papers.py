@@ -35,7 +35,7 @@ TARIFF = Tariff(
         TariffVersion(
             str(since), since, rates, {Billed(of): dict.fromkeys(rates, share) for of, share in SHARES.items()}
         )
-        for since, rates in RATES
+        for since, rates in sorted(RATES, key=lambda entry: entry[0], reverse=True)
     ],
     level_by_path=LEVELS,
     default_level=1,

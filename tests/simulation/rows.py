@@ -154,8 +154,8 @@ class SimulatedTransaction:
 
     def note_versions(self, newest: Mapping[UUID, int]) -> dict[UUID, int]:
         versions = self.tables.versions
-        known = {aggregate: versions.get(aggregate, 0) for aggregate in newest}
-        versions |= {aggregate: max(version, known[aggregate]) for aggregate, version in newest.items()}
+        known = {aggregate: versions[aggregate] for aggregate in newest if aggregate in versions}
+        versions |= {aggregate: max(version, known.get(aggregate, 0)) for aggregate, version in newest.items()}
         return known
 
     def held_keys(self, topic: str, keys: Sequence[bytes]) -> dict[bytes, Held]:

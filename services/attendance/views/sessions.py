@@ -12,11 +12,13 @@ from psycopg.rows import DictRow
 from relais_contracts import CloudEvent
 from services.attendance.domain.attendance_file import Entry, Move, SessionState, entry_of
 from services.attendance.domain.standing import Cause, Outcome
-from services.chassis.at_once import add_rows, copy_into
+from services.chassis.at_once import CopyInto
 
-ADD: Final = copy_into(
-    "session_states", "student_id", "session_id", "sequence", "event_id", "mentor_id", "starts_at", "duration_minutes",
-    "outcome", "cause", "recoverable", "makes_up_for", "moved_from", "move_requested_by", "move_late", "recorded_at",
+ADD: Final = CopyInto(
+    "session_states", student_id="uuid", session_id="uuid", sequence="int8", event_id="uuid", mentor_id="uuid",
+    starts_at="timestamptz", duration_minutes="int4", outcome="text", cause="text", recoverable="bool",
+    makes_up_for="uuid", moved_from="timestamptz", move_requested_by="text", move_late="bool",
+    recorded_at="timestamptz",
 )  # fmt: skip
 
 STATES_OF_STUDENT: Final = """
@@ -39,7 +41,7 @@ LIMIT %(limit)s
 
 def add_states(connection: Connection[DictRow], said: Iterable[tuple[CloudEvent, SessionState]]) -> None:
     """Adds what events say about sessions, one row an event."""
-    add_rows(connection, ADD, (_row(event, state) for event, state in said))
+    ADD.add(connection, (_row(event, state) for event, state in said))
 
 
 def _row(event: CloudEvent, state: SessionState) -> Sequence[object]:

@@ -49,7 +49,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """All versions, and the level of each path; a path that is not listed, or not known, has the default level."""
+    """All versions, the newest first, and the level of each path; one that is not listed has the default level."""
 
     currency: str
     versions: Sequence[TariffVersion]
@@ -58,10 +58,10 @@ class Tariff:
 
     def version_on(self, day: date) -> TariffVersion:
         """The version valid on ``day``; raises NoTariff before the first."""
-        valid = [version for version in self.versions if version.valid_from <= day]
-        if not valid:
-            raise NoTariff(f"no version of the tariff is valid on {day}")
-        return max(valid, key=lambda version: version.valid_from)
+        for version in self.versions:
+            if version.valid_from <= day:
+                return version
+        raise NoTariff(f"no version of the tariff is valid on {day}")
 
     def price(self, outcome: Outcome, path: str | None, day: date) -> Price:
         """What a session of ``path`` on ``day`` is worth, given what became of it."""

@@ -81,7 +81,7 @@ def read_tariff(path: Path | None) -> Tariff:
         currency=file.currency,
         versions=[
             TariffVersion(version.name, version.valid_from, version.rate_cents, version.share_percent)
-            for version in file.versions
+            for version in sorted(file.versions, key=lambda version: version.valid_from, reverse=True)
         ],
         level_by_path=file.level_by_path,
         default_level=file.default_level,

@@ -17,7 +17,7 @@ from psycopg.rows import DictRow
 from services.billing.domain.month import Month
 from services.billing.domain.statement import Documented, EarlierLine, Posting, post
 from services.billing.domain.tariff import Outcome, Tariff
-from services.chassis.at_once import add_rows, copy_into
+from services.chassis.at_once import CopyInto
 from services.chassis.ids import derived_id
 
 STANDING: Final = """
@@ -34,12 +34,12 @@ FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[]) AS gone (line_id, superse
 WHERE l.line_id = gone.line_id
 """
 
-COLUMNS: Final = (
-    "line_id", "mentor_id", "month", "kind", "session_id", "student_id", "event_id", "outcome", "starts_at",
-    "duration_minutes", "path", "level", "rate_cents", "share_percent", "amount_cents", "currency", "rate_version",
-    "recorded_at", "superseded_by", "superseded_at",
+ADD_LINES: Final = CopyInto(
+    "statement_lines", line_id="uuid", mentor_id="uuid", month="text", kind="text", session_id="uuid",
+    student_id="uuid", event_id="uuid", outcome="text", starts_at="timestamptz", duration_minutes="int4", path="text",
+    level="int2", rate_cents="int4", share_percent="int2", amount_cents="int4", currency="text", rate_version="text",
+    recorded_at="timestamptz", superseded_by="uuid", superseded_at="timestamptz",
 )  # fmt: skip
-ADD_LINES: Final = copy_into("statement_lines", *COLUMNS)
 
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -165,6 +165,7 @@ class Recording:
                 one.values |= {"superseded_by": said.documented.event_id, "superseded_at": said.recorded_at}
 
     def _values(self, posting: Posting, said: Said) -> dict[str, Any]:
+        """In the order of ADD_LINES."""
         documented, line = said.documented, posting.line
         assert line is not None
         return {
@@ -195,4 +196,4 @@ class Recording:
             line_ids, by, at = map(list, zip(*self._gone, strict=True))
             self._connection.execute(SUPERSEDE, (line_ids, by, at))
         if self._added:
-            add_rows(self._connection, ADD_LINES, [[line[name] for name in COLUMNS] for line in self._added])
+            ADD_LINES.add(self._connection, [tuple(line.values()) for line in self._added])

@@ -6,24 +6,25 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from relais_contracts import CloudEvent
-from services.chassis.at_once import add_rows, copy_into
+from services.chassis.at_once import CopyInto
 from services.support.domain.proof import BEGINNING, Chain, Head, digest_of
 
 DEPTH_MAX: Final = 20
 CAUSED_MAX: Final = 500
 ENTRIES_A_FETCH: Final = 2_000
 
-COLUMNS: Final = (
-    "event_id", "event_type", "topic", "source", "subject", "sequence", "student_id", "mentor_id", "actor",
-    "occurred_at", "correlation_id", "causation_id", "traceparent", "data", "partition", "record_offset", "number",
-    "digest",
+ADD: Final = CopyInto(
+    "audit_events", event_id="uuid", event_type="text", topic="text", source="text", subject="uuid", sequence="int8",
+    student_id="uuid", mentor_id="uuid", actor="text", occurred_at="timestamptz", correlation_id="uuid",
+    causation_id="uuid", traceparent="text", data="jsonb", partition="int4", record_offset="int8", number="int8",
+    digest="bytea",
 )  # fmt: skip
-ADD: Final = copy_into("audit_events", *COLUMNS)
 
 KNOWN: Final = "SELECT event_id FROM audit_events WHERE event_id = ANY(%s)"
 
@@ -184,8 +185,9 @@ def record(connection: Connection[DictRow], events: Sequence[CloudEvent]) -> Non
     for event in fresh.values():
         entry = _entry(event, heads)
         heads[_chain(event)] = Head(_chain(event), entry["number"], entry["digest"])
-        rows.append([*(entry[name] for name in COLUMNS[:13]), Jsonb(entry["data"]), *(entry[n] for n in COLUMNS[14:])])
-    add_rows(connection, ADD, rows)
+        entry["data"] = Jsonb(entry["data"], orjson.dumps)
+        rows.append(tuple(entry.values()))
+    ADD.add(connection, rows)
     moved = list(heads.values())
     connection.execute(
         MOVE_HEADS,
@@ -225,6 +227,7 @@ def _chain(event: CloudEvent) -> Chain:
 
 
 def _entry(event: CloudEvent, heads: Mapping[Chain, Head]) -> dict[str, Any]:
+    """In the order of ADD."""
     before = heads[_chain(event)]
     entry: dict[str, Any] = {
         "event_id": event.id,
