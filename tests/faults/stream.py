@@ -1,5 +1,7 @@
 """A stream of commands that does not give up: each one is repeated under its Idempotency-Key until it is answered."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -59,9 +61,13 @@ class Stream:
                 assert time.monotonic() < deadline, "the students did not reach the service sessions"
                 time.sleep(0.1)
 
-    def run(self, command_count: int) -> None:
-        """Sends ``command_count`` commands from several clients. Raises where one is refused or never answered."""
-        url, token = self.relais.url, self.relais.token("support", "support@example.org")
+    def run(self, command_count: int, *, url: str | None = None, token: str | None = None) -> None:
+        """Sends ``command_count`` commands from several clients. Raises where one is refused or never answered.
+
+        ``url`` leads to a replica of sessions in the place of the front.
+        """
+        url = url or self.relais.url
+        token = token or self.relais.token("support", "support@example.org")
         session_count = command_count // 2
         with ThreadPoolExecutor(CLIENTS) as clients:
             list(clients.map(lambda share: self._client(url, token, share), _shares(session_count)))
@@ -137,6 +143,10 @@ class Stream:
         parser = BytesHeaderParser()
         messages = [parser.parsebytes(file.read_bytes()) for file in (self.relais.data_dir / "mail").glob("*.eml")]
         return len(messages) - len({message["Message-ID"] for message in messages})
+
+    def kill(self, process: str) -> None:
+        """kill -9 of one of its processes."""
+        os.kill(self.relais.processes[process], signal.SIGKILL)
 
     def take_repeated_count(self) -> int:
         """How often a command was sent again since the last look."""

@@ -1,8 +1,6 @@
 """kill -9 of any process of a running `relais up`, amid a stream of commands: each has its consequences once."""
 
-import os
 import random
-import signal
 import threading
 import time
 
@@ -38,7 +36,7 @@ def kill_amid(stream: Stream, victims: tuple[str, ...], command_count: int, choi
         for victim, at_count in zip(victims, at_counts, strict=True):
             while stream.answered_count < at_count:
                 time.sleep(0.002)
-            os.kill(stream.relais.processes[victim], signal.SIGKILL)
+            stream.kill(victim)
             killed.append(victim)
             if victim == "supervisor":
                 stream.relais = start_again(stream.relais)
