@@ -8,6 +8,7 @@ from functools import cache
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from relais_contracts.catalogue import REGISTRY
 from relais_contracts.contract import Contract
@@ -52,20 +53,23 @@ class CloudEvent:
 
     def to_record(self) -> tuple[bytes, bytes, list[Header]]:
         """Key, value and headers of the Kafka record."""
+        # One text for several, since writing ids one by one took a third of all that a relay does.
+        written = to_json((self.id, self.subject, self.correlation_id, self.time.astimezone(UTC)))
+        event_id, subject, correlation_id, time = written[2:-2].split(b'","')
         headers = [
             *_constant_headers(self.type, self.source),
-            ("ce_id", str(self.id).encode()),
-            ("ce_subject", str(self.subject).encode()),
-            ("ce_time", _written(self.time)),
-            ("ce_sequence", str(self.sequence).encode()),
-            ("ce_correlationid", str(self.correlation_id).encode()),
+            ("ce_id", event_id),
+            ("ce_subject", subject),
+            ("ce_time", time),
+            ("ce_sequence", b"%d" % self.sequence),
+            ("ce_correlationid", correlation_id),
             ("ce_actor", self.actor.encode()),
         ]
         if self.causation_id is not None:
             headers.append(("ce_causationid", str(self.causation_id).encode()))
         if self.traceparent is not None:
             headers.append(("traceparent", self.traceparent.encode()))
-        return self.key.encode(), self.data.model_dump_json().encode(), headers
+        return self.key.encode(), to_json(self.data), headers
 
     @classmethod
     def from_record(
@@ -122,10 +126,6 @@ def _constant_headers(ce_type: str, source: str) -> tuple[Header, ...]:
         ("ce_dataschema", dataschema_of(ce_type).encode()),
         ("content-type", CONTENT_TYPE.encode()),
     )
-
-
-def _written(instant: datetime) -> bytes:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
 
 
 class _Attributes:

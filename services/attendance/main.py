@@ -38,7 +38,7 @@ from services.attendance.reactions.on_student_updated import on_student_updated
 from services.attendance.views import sessions
 from services.chassis.access import Guard
 from services.chassis.accounts import Accounts, with_accounts
-from services.chassis.at_once import AtOnce
+from services.chassis.at_once import AtOnce, in_one_go
 from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
 from services.chassis.database import Database
@@ -73,17 +73,19 @@ def keep_states(connection: Connection[DictRow], events: Sequence[CloudEvent]) -
     sessions.add_states(connection, [(event, STATES[event.type](event)) for event in events])
 
 
+PEOPLE: Mapping[str, Reaction] = {
+    MentorRegistered.ce_type: on_mentor_registered,
+    MentorUpdated.ce_type: on_mentor_registered,
+    StudentEnrolled.ce_type: on_student_enrolled,
+    StudentTransferred.ce_type: on_student_transferred,
+    StudentUpdated.ce_type: on_student_updated,
+}
+
 KEEP_STATES = AtOnce(keep_states)
+KEEP_PEOPLE = in_one_go(lambda connection, event: PEOPLE[event.type](connection, event))
 
 REACTIONS: Mapping[str, list[Reaction]] = with_accounts(
-    {
-        MentorRegistered.ce_type: [on_mentor_registered],
-        MentorUpdated.ce_type: [on_mentor_registered],
-        StudentEnrolled.ce_type: [on_student_enrolled],
-        StudentTransferred.ce_type: [on_student_transferred],
-        StudentUpdated.ce_type: [on_student_updated],
-        **{ce_type: [KEEP_STATES] for ce_type in STATES},
-    }
+    {**dict.fromkeys(PEOPLE, (KEEP_PEOPLE,)), **dict.fromkeys(STATES, (KEEP_STATES,))}
 )
 """What attendance does when something happens, by event type."""
 

@@ -1,6 +1,7 @@
 """Builds the service *billing*: the only place where its parts come together."""
 
 from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -20,6 +21,7 @@ from services.billing.reactions.on_session_cancelled import on_session_cancelled
 from services.billing.reactions.on_session_corrected import on_session_corrected
 from services.billing.reactions.on_session_held import on_session_held
 from services.billing.reactions.on_student_enrolled import on_student_enrolled
+from services.billing.views import names
 from services.billing.views.recording import Place, Said
 from services.billing.views.statements import Statements
 from services.chassis.access import Guard
@@ -54,6 +56,15 @@ DOCUMENTED: Mapping[str, Callable[[CloudEvent], Documented]] = {
 """What events say of a session that goes on a statement, by event type."""
 
 
+NAMED: Mapping[str, Callable[[CloudEvent], tuple[UUID, str]]] = {
+    MentorRegistered.ce_type: on_mentor_registered,
+    MentorUpdated.ce_type: on_mentor_registered,
+    StudentEnrolled.ce_type: on_student_enrolled,
+    StudentUpdated.ce_type: on_student_enrolled,
+}
+"""How events say that people are called, by event type."""
+
+
 def reactions(statements: Statements) -> Mapping[str, list[Reaction]]:
     """What billing does when something happens, by event type."""
 
@@ -62,16 +73,11 @@ def reactions(statements: Statements) -> Mapping[str, list[Reaction]]:
             connection, [Said(DOCUMENTED[event.type](event), event.time, _place(event)) for event in events]
         )
 
-    at_once = AtOnce(record)
-    return with_accounts(
-        {
-            MentorRegistered.ce_type: [on_mentor_registered],
-            MentorUpdated.ce_type: [on_mentor_registered],
-            StudentEnrolled.ce_type: [on_student_enrolled],
-            StudentUpdated.ce_type: [on_student_enrolled],
-            **{ce_type: [at_once] for ce_type in DOCUMENTED},
-        }
-    )
+    def name(connection: Connection[DictRow], events: Sequence[CloudEvent]) -> None:
+        names.keep(connection, dict(NAMED[event.type](event) for event in events))
+
+    record_all, name_all = AtOnce(record), AtOnce(name)
+    return with_accounts({**dict.fromkeys(NAMED, (name_all,)), **dict.fromkeys(DOCUMENTED, (record_all,))})
 
 
 def view(settings: Settings) -> View:

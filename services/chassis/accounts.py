@@ -4,7 +4,7 @@ Each service that shows people's own matters keeps its own copy, in the transact
 as an event travels, which ``access.patient`` makes up for.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -14,11 +14,12 @@ from psycopg.rows import DictRow
 
 from relais_contracts import CloudEvent
 from relais_contracts import transfers as contract
+from services.chassis.at_once import AtOnce, in_one_go
 from services.chassis.database import Database
 from services.chassis.effects import Reaction
 
 KEEP: Final = """
-INSERT INTO accounts (account_id, role, email) VALUES (%s, %s, %s)
+INSERT INTO accounts (account_id, role, email) SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[])
 ON CONFLICT (account_id) DO UPDATE SET role = excluded.role, email = excluded.email
 """
 
@@ -90,36 +91,44 @@ def key_of(email: str) -> str:
     return email.strip().casefold()
 
 
-def keep_mentor(connection: Connection[DictRow], event: CloudEvent) -> None:
-    assert isinstance(event.data, contract.MentorProfile)
-    connection.execute(KEEP, (event.data.mentor_id, "mentor", key_of(event.data.email)))
+def keep(connection: Connection[DictRow], events: Sequence[CloudEvent]) -> None:
+    """The accounts as the last of the events about each has them."""
+    accounts: dict[UUID, tuple[str, str]] = {}
+    for event in events:
+        match event.data:
+            case contract.MentorProfile(mentor_id=account_id, email=email):
+                accounts[account_id] = "mentor", key_of(email)
+            case contract.StudentProfile(student_id=account_id, email=email):
+                accounts[account_id] = "student", key_of(email)
+            case _:
+                raise TypeError(f"{event.type} tells of no account")
+    roles, emails = zip(*accounts.values(), strict=True)
+    connection.execute(KEEP, (list(accounts), list(roles), list(emails)))
 
 
-def keep_student(connection: Connection[DictRow], event: CloudEvent) -> None:
-    assert isinstance(event.data, contract.StudentProfile)
-    connection.execute(KEEP, (event.data.student_id, "student", key_of(event.data.email)))
-
-
-def pair(connection: Connection[DictRow], event: CloudEvent) -> None:
-    assert isinstance(event.data, contract.StudentEnrolled)
-    connection.execute(PAIR, (event.data.student_id, event.data.mentor_id))
-
-
-def transfer(connection: Connection[DictRow], event: CloudEvent) -> None:
+def accompany(connection: Connection[DictRow], event: CloudEvent) -> None:
+    """Who accompanies the student from now on."""
     data = event.data
-    assert isinstance(data, contract.StudentTransferred)
-    connection.execute(
-        TRANSFER,
-        {"student": data.student_id, "from": data.from_mentor_id, "to": data.to_mentor_id, "kind": data.kind},
-    )
+    match data:
+        case contract.StudentEnrolled():
+            connection.execute(PAIR, (data.student_id, data.mentor_id))
+        case contract.StudentTransferred():
+            connection.execute(
+                TRANSFER,
+                {"student": data.student_id, "from": data.from_mentor_id, "to": data.to_mentor_id, "kind": data.kind},
+            )
+        case _:
+            raise TypeError(f"{event.type} tells of no companion")
 
 
+KEEP_ACCOUNTS: Final = AtOnce(keep)
+ACCOMPANY: Final = in_one_go(accompany)
 REACTIONS: Final[Mapping[str, tuple[Reaction, ...]]] = {
-    contract.MentorRegistered.ce_type: (keep_mentor,),
-    contract.MentorUpdated.ce_type: (keep_mentor,),
-    contract.StudentEnrolled.ce_type: (keep_student, pair),
-    contract.StudentUpdated.ce_type: (keep_student,),
-    contract.StudentTransferred.ce_type: (transfer,),
+    contract.MentorRegistered.ce_type: (KEEP_ACCOUNTS,),
+    contract.MentorUpdated.ce_type: (KEEP_ACCOUNTS,),
+    contract.StudentEnrolled.ce_type: (KEEP_ACCOUNTS, ACCOMPANY),
+    contract.StudentUpdated.ce_type: (KEEP_ACCOUNTS,),
+    contract.StudentTransferred.ce_type: (ACCOMPANY,),
 }
 
 

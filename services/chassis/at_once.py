@@ -18,8 +18,9 @@ Many = Callable[[Connection[DictRow], Sequence[CloudEvent]], None]
 class AtOnce:
     """A reaction to one event, that of several in their order makes the same as one by one.
 
-    Where it is the only reaction to events that follow each other (their types may differ), an inbox hands them over
-    together. What fails is tried again one by one, so that only the event at fault is set aside.
+    An inbox hands it all its events of those that follow each other and have reactions of this kind alone. Each writes
+    rows that no other reaction reads or writes, since it takes them in turn with others. What fails is tried again one
+    by one, so that only the event at fault is set aside.
     """
 
     many: Many

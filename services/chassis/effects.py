@@ -184,6 +184,11 @@ class Effects:
         self.consumer = consumer
         self.rows = rows
         self._reactions = reactions
+        self._at_once = {
+            ce_type: several
+            for ce_type, reactions in self._reactions.items()
+            if len(several := [one for one in reactions if isinstance(one, AtOnce)]) == len(reactions)
+        }
         self._kinds = {_kind_of(ce_type.encode()) for ce_type in reactions}
         self._after_commit = after_commit
 
@@ -276,16 +281,24 @@ class Effects:
                 reaction(transaction.connection, event)
 
     def _react_to_all(self, transaction: Transaction, reads: Sequence[Read]) -> None:
-        for reactions, together in groupby(reads, key=self._reactions_to):
-            match reactions:
-                case [AtOnce() as reaction]:
-                    reaction.many(transaction.connection, [read.event for read in together if read.event is not None])
-                case _:
-                    for read in together:
-                        self._react(transaction, read)
+        for is_at_once, together in groupby(reads, key=self._is_at_once):
+            if is_at_once:
+                self._react_at_once(transaction, together)
+            else:
+                for read in together:
+                    self._react(transaction, read)
 
-    def _reactions_to(self, read: Read) -> Sequence[Reaction]:
-        return self._reactions.get(read.event.type, ()) if read.event is not None else ()
+    def _react_at_once(self, transaction: Transaction, reads: Iterable[Read]) -> None:
+        concerned: dict[AtOnce, list[CloudEvent]] = {}
+        for read in reads:
+            assert read.event is not None
+            for reaction in self._at_once[read.event.type]:
+                concerned.setdefault(reaction, []).append(read.event)
+        for reaction, events in concerned.items():
+            reaction.many(transaction.connection, events)
+
+    def _is_at_once(self, read: Read) -> bool:
+        return read.event is not None and read.event.type in self._at_once
 
     def _try(self, transaction: Transaction, read: Read) -> tuple[Held, str] | None:
         """Tries one event in savepoints; gives why it failed in the end."""

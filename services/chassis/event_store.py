@@ -11,7 +11,7 @@ Three things differ from the library's own PostgreSQL recorder, each for a measu
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import orjson
@@ -21,7 +21,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from psycopg import Connection, OperationalError
 from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from services.chassis.context import Context
 from services.chassis.database import Database
@@ -29,6 +29,8 @@ from services.chassis.ids import new_id
 
 EventTypes = Mapping[str, type]
 """Written-out stored name -> the frozen dataclass of the domain. Never a module path: code moves, history stays."""
+
+D = TypeVar("D")
 
 MAX_EVENTS_PER_APPEND = 10_000
 SETTLE_ATTEMPTS = 3
@@ -144,12 +146,25 @@ class DuplicateCommand(Exception):
     """The command's id is known already: its answer stands in ``commands``."""
 
 
+class _State(BaseModel, Generic[D]):
+    """What a row's ``state`` holds."""
+
+    event_id: UUID
+    recorded_at: datetime
+    actor: str
+    correlation_id: UUID
+    causation_id: UUID | None
+    traceparent: str | None
+    data: D
+
+
 class _RecordedMapper(Mapper[UUID]):
     """Maps ``Recorded`` to the library's ``StoredEvent`` and back, with written-out names for topics."""
 
     def __init__(self, event_types: EventTypes) -> None:
         super().__init__(JSONTranscoder())
         self._adapters: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(cls) for name, cls in event_types.items()}
+        self._states = {name: _State[cls] for name, cls in event_types.items()}  # type: ignore[valid-type]
         self._names = {cls: name for name, cls in event_types.items()}
 
     def name_of(self, event: object) -> str:
@@ -178,19 +193,18 @@ class _RecordedMapper(Mapper[UUID]):
         raise TypeError("A stored event is read as Recorded: use to_recorded")
 
     def to_recorded(self, aggregate_id: UUID, version: int, name: str, state: bytes) -> Recorded:
-        envelope = orjson.loads(state)
-        causation_id = envelope["causation_id"]
+        read = self._states[name].model_validate_json(state)
         return Recorded(
-            event_id=UUID(envelope["event_id"]),
+            event_id=read.event_id,
             aggregate_id=aggregate_id,
             version=version,
             name=name,
-            data=self._adapters[name].validate_python(envelope["data"]),
-            recorded_at=datetime.fromisoformat(envelope["recorded_at"]),
-            actor=envelope["actor"],
-            correlation_id=UUID(envelope["correlation_id"]),
-            causation_id=UUID(causation_id) if causation_id else None,
-            traceparent=envelope["traceparent"],
+            data=read.data,
+            recorded_at=read.recorded_at,
+            actor=read.actor,
+            correlation_id=read.correlation_id,
+            causation_id=read.causation_id,
+            traceparent=read.traceparent,
         )
 
 

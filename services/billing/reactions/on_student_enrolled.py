@@ -1,15 +1,13 @@
 """StudentEnrolled, StudentUpdated: the name that stands on the lines of the student's sessions."""
 
-from psycopg import Connection
-from psycopg.rows import DictRow
+from uuid import UUID
 
 from relais_contracts import CloudEvent
 from relais_contracts.transfers import StudentEnrolled, StudentUpdated
-from services.billing.views import names
 
 
-def on_student_enrolled(connection: Connection[DictRow], event: CloudEvent) -> None:
-    """The reaction to both."""
+def on_student_enrolled(event: CloudEvent) -> tuple[UUID, str]:
+    """The student's id and name, as both have them."""
     student = event.data
     assert isinstance(student, StudentEnrolled | StudentUpdated)
-    names.keep(connection, student.student_id, student.name)
+    return student.student_id, student.name

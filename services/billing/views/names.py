@@ -1,6 +1,6 @@
 """How mentors and students are called: table ``names``, as the directory last said. Documents show it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -8,15 +8,16 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 KEEP: Final = """
-INSERT INTO names (person_id, name) VALUES (%s, %s) ON CONFLICT (person_id) DO UPDATE SET name = excluded.name
+INSERT INTO names (person_id, name) SELECT * FROM unnest(%s::uuid[], %s::text[])
+ON CONFLICT (person_id) DO UPDATE SET name = excluded.name
 """
 
 FIND: Final = "SELECT person_id, name FROM names WHERE person_id = ANY(%s)"
 
 
-def keep(connection: Connection[DictRow], person_id: UUID, name: str) -> None:
-    """Inserts or replaces the person's name."""
-    connection.execute(KEEP, (person_id, name))
+def keep(connection: Connection[DictRow], names: Mapping[UUID, str]) -> None:
+    """Inserts or replaces people's names."""
+    connection.execute(KEEP, (list(names), list(names.values())))
 
 
 def of(connection: Connection[DictRow], person_ids: Collection[UUID]) -> dict[UUID, str]:

@@ -11,6 +11,7 @@ from psycopg.rows import DictRow
 from relais_contracts import CloudEvent
 from relais_contracts import sessions as session_events
 from relais_contracts import transfers as transfer_events
+from services.chassis.at_once import in_one_go
 from services.chassis.clock import Clock
 from services.notifier.domain.letter import SUPPORT_ID, Letter, Person
 from services.notifier.reactions import (
@@ -41,7 +42,7 @@ def reactions(
             for letter in letters(event):
                 emails.queue(connection, event, letter, mail_domain=mail_domain, now=clock.now(), quiet=quiet)
 
-        return (reaction,)
+        return (in_one_go(reaction),)
 
     def pair(connection: Connection[DictRow], event: CloudEvent) -> None:
         assert isinstance(event.data, transfer_events.StudentTransferred)

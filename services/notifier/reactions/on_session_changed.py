@@ -1,5 +1,8 @@
 """Whatever happens to a session → the calendars that people subscribe to show it as it is then."""
 
-from services.notifier.views.calendar import keep_session as on_session_changed
+from typing import Final
 
-__all__ = ["on_session_changed"]
+from services.chassis.at_once import AtOnce
+from services.notifier.views import calendar
+
+on_session_changed: Final = AtOnce(calendar.keep_sessions)

@@ -17,8 +17,9 @@ ENTRIES_MAX: Final = 1_000
 KEEP = """
 INSERT INTO calendar_sessions
     (session_id, student_id, mentor_id, starts_at, duration_minutes, timezone, cancelled, sequence, changed_at)
-VALUES (%(session_id)s, %(student_id)s, %(mentor_id)s, %(starts_at)s, %(duration_minutes)s, %(timezone)s,
-    %(cancelled)s, %(sequence)s, %(changed_at)s)
+SELECT * FROM unnest(%(session_id)b::uuid[], %(student_id)b::uuid[], %(mentor_id)b::uuid[],
+    %(starts_at)b::timestamptz[], %(duration_minutes)b::integer[], %(timezone)s::text[], %(cancelled)b::boolean[],
+    %(sequence)b::bigint[], %(changed_at)b::timestamptz[])
 ON CONFLICT (session_id) DO UPDATE
 SET mentor_id = excluded.mentor_id, starts_at = excluded.starts_at, duration_minutes = excluded.duration_minutes,
     timezone = coalesce(excluded.timezone, calendar_sessions.timezone), cancelled = excluded.cancelled,
@@ -56,8 +57,21 @@ INSERT INTO calendar_links (token, role, person_ids, language, created_at) VALUE
 """
 
 
-def keep_session(connection: Connection[DictRow], event: CloudEvent) -> None:
-    """The session as the event leaves it; an older event changes nothing."""
+def keep_sessions(connection: Connection[DictRow], events: Sequence[CloudEvent]) -> None:
+    """Each session as the last of its events leaves it; an older event changes nothing."""
+    sessions: dict[UUID, dict[str, Any]] = {}
+    for event in events:
+        after = _session(event)
+        before = sessions.get(after["session_id"])
+        if before is None or before["sequence"] < after["sequence"]:
+            sessions[after["session_id"]] = after | {
+                "timezone": after["timezone"] or (before["timezone"] if before else None)
+            }
+    rows = list(sessions.values())
+    connection.execute(KEEP, {name: [row[name] for row in rows] for name in rows[0]})
+
+
+def _session(event: CloudEvent) -> dict[str, Any]:
     data = event.data
     match data:
         case contract.SessionReassigned():
@@ -70,20 +84,17 @@ def keep_session(connection: Connection[DictRow], event: CloudEvent) -> None:
             mentor_id, cancelled = data.mentor_id, False
         case _:
             raise TypeError(f"{event.type} says nothing of a session")
-    connection.execute(
-        KEEP,
-        {
-            "session_id": data.session_id,
-            "student_id": data.student_id,
-            "mentor_id": mentor_id,
-            "starts_at": data.starts_at,
-            "duration_minutes": data.duration_minutes,
-            "timezone": data.timezone if isinstance(data, contract.SessionScheduled) else None,
-            "cancelled": cancelled,
-            "sequence": event.sequence,
-            "changed_at": event.time,
-        },
-    )
+    return {
+        "session_id": data.session_id,
+        "student_id": data.student_id,
+        "mentor_id": mentor_id,
+        "starts_at": data.starts_at,
+        "duration_minutes": data.duration_minutes,
+        "timezone": data.timezone if isinstance(data, contract.SessionScheduled) else None,
+        "cancelled": cancelled,
+        "sequence": event.sequence,
+        "changed_at": event.time,
+    }
 
 
 def entries(
