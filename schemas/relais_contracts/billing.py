@@ -41,6 +41,19 @@ class LineDisputed(Contract):
     disputed_at: Instant = required("When it was disputed.")
 
 
+class DisputeWithdrawn(Contract):
+    """A mentor took back that they do not agree with a line, before anybody answered."""
+
+    ce_type: ClassVar[str] = "relais.billing.DisputeWithdrawn.v1"
+    topic: ClassVar[str] = TOPIC
+    key_field: ClassVar[str] = "mentor_id"
+
+    mentor_id: UUID = required("The mentor.")
+    month: Month = required("The month of the statement, as 2026-11.")
+    line_id: UUID = required("The line.")
+    withdrawn_at: Instant = required("When it was taken back.")
+
+
 class DisputeSettled(Contract):
     """Billing or support answered a mentor who disputed a line. The answer is not published, and changes no line."""
 
@@ -54,4 +67,4 @@ class DisputeSettled(Contract):
     settled_at: Instant = required("When it was answered.")
 
 
-EVENTS: tuple[type[Contract], ...] = (StatementClosed, LineDisputed, DisputeSettled)
+EVENTS: tuple[type[Contract], ...] = (StatementClosed, LineDisputed, DisputeWithdrawn, DisputeSettled)

@@ -155,6 +155,7 @@ BILLING: Final = (
         404,
         {"reason": "Un essai."},
     ),
+    Row("DELETE /api/mentors/{bruno_id}/statements/{month}/lines/{nobody_id}/dispute", frozenset({"bruno"})),
     Row("GET /api/disputes", frozenset({"support", "billing"})),
     Row("POST /api/disputes/{nobody_id}/settlement", frozenset({"support", "billing"}), 404, {"answer": "Un essai."}),
     Row("GET /api/statement-lines", frozenset({"support", "billing"}), query={"event_id": "{nobody_id}"}),

@@ -113,6 +113,10 @@ class Billing:
         answer: Response = self.client.post(f"/api{path}", json=body, headers={**self._headers(role, email), **headers})
         return answer
 
+    def delete(self, path: str, role: str = "billing", email: str = "bea@relais.example") -> Response:
+        answer: Response = self.client.delete(f"/api{path}", headers=self._headers(role, email))
+        return answer
+
     def close(self, mentor_id: UUID, month: str, role: str = "billing", **headers: str) -> Response:
         path = f"/api/mentors/{mentor_id}/statements/{month}/close"
         answer: Response = self.client.post(path, headers={**self._headers(role, "bea@relais.example"), **headers})

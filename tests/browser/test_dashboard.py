@@ -23,10 +23,9 @@ def test_what_needs_the_mentor_stands_first_and_leads_there(school: School, visi
     expect(tasks.locator("li").first).to_contain_text(way.say("Un étudiant sans solution pour votre absence"))
     name = cast.student["name"]
     expect(tasks).to_contain_text(way.say("%(name)s : session à documenter", name=name))
-    tasks.get_by_role("link", name=way.say("%(name)s : session à documenter", name=name)).click()
-    page.get_by_role("link", name=way.say("Elle a eu lieu")).click()
+    tasks.get_by_role("link", name=way.say("Elle a eu lieu") + f", {name}").click()
     page.get_by_role("button", name=way.say("Confirmer")).click()
-    page.goto("/")
+    expect(page.get_by_role("status")).to_contain_text(way.say("C'est noté : la session a eu lieu."))
     expect(tasks).not_to_contain_text(way.say("%(name)s : session à documenter", name=name))
 
 

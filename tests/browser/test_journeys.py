@@ -274,7 +274,7 @@ def test_a_private_comment_is_left_for_the_replacement(school: School, visitors:
     page.get_by_label("Congés à partir du").fill(local(at(days=7)).strftime("%Y-%m-%d"))
     page.get_by_label("Retour le").fill(local(at(days=14)).strftime("%Y-%m-%d"))
     page.get_by_label("Sur l'étudiant").fill("Avance bien ; bloque sur les tests.")
-    page.get_by_role("button", name="Enregistrer").nth(1).click()
+    page.get_by_role("button", name="Enregistrer la note").click()
     expect(page.get_by_role("status")).to_contain_text("Le commentaire est enregistré.")
     expect(page.locator("article")).to_contain_text("Passage de relais")
     expect(page.locator("article")).to_contain_text("bloque sur les tests")

@@ -35,7 +35,7 @@ def test_a_move_says_first_what_it_runs_into_and_can_be_taken_back(
     warned = page.get_by_role("alert")
     expect(warned).to_contain_text("Ines Aubry")
     expect(warned).to_contain_text(
-        way.say("la semaine d'origine reste sans session, alors que chaque étudiant en a une par semaine ;")
+        way.say("la semaine d'origine reste sans session, alors que chaque étudiant en a une par semaine")
     )
     assert cast.now()["version"] == 1
 
@@ -80,8 +80,8 @@ def test_the_no_show_opens_at_the_third_without_anybody_touching_the_page(school
     expect(page.locator(".countdown")).to_have_text(re.compile(r"dans \d s"))
     page.get_by_role("link", name="L'étudiant ne s'est pas présenté").click(timeout=15_000)
     expect(page.get_by_role("radio", name=re.compile("ne s'est pas présenté"))).to_be_checked()
-    page.get_by_role("button", name="Annuler la session").click()
-    expect(page.get_by_role("status")).to_contain_text("La session est annulée.")
+    page.get_by_role("button", name="Enregistrer le motif").click()
+    expect(page.get_by_role("status")).to_contain_text("C'est noté : l'étudiant ne s'est pas présenté.")
     expect(page.get_by_role("link", name="Demander au support de le corriger")).to_have_attribute(
         "href", re.compile("^mailto:support@")
     )

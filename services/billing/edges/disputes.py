@@ -12,11 +12,14 @@ from services.billing.domain.dispute_line import (
     Dispute,
     DisputeEvent,
     DisputeLine,
+    Open,
     Settled,
     SettleDispute,
     Undisputed,
+    WithdrawDispute,
     decide,
     decide_settlement,
+    decide_withdrawal,
     evolve,
     fold,
 )
@@ -39,6 +42,9 @@ Words = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=WORDS_MAX_CHARS, pattern=r"^[^\x00]*$"),
 ]
+WordsOrNone = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=WORDS_MAX_CHARS, pattern=r"^[^\x00]*$")
+]
 
 
 class Body(BaseModel):
@@ -46,7 +52,9 @@ class Body(BaseModel):
 
 
 class NewDispute(Body):
-    reason: Words
+    """``reason``: why, or nothing; it can be added by disputing the line once more."""
+
+    reason: WordsOrNone = ""
 
 
 class Settlement(Body):
@@ -66,6 +74,13 @@ class DisputeView(BaseModel):
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         return cls.model_validate({**row, "state": "settled" if row["settled_at"] else "open"})
+
+
+class NoDispute(BaseModel):
+    """The line, which nobody disputes any more."""
+
+    line_id: UUID
+    state: Literal["withdrawn"] = "withdrawn"
 
 
 class ListedDispute(DisputeView):
@@ -100,7 +115,7 @@ def disputes_router(
         body: NewDispute,
         request: Annotated[CommandRequest, DISPUTE.command],
     ) -> Response:
-        """The mentor does not agree with a line, and says why; billing sees it at once."""
+        """The mentor does not agree with a line, and says why, at once or later; billing sees it at once."""
         guard.check(DISPUTE, request.person, mentor_id=mentor_id)
         wanted = month_of(month)
         with database.connection() as connection:
@@ -113,6 +128,27 @@ def disputes_router(
             )
         command = DisputeLine(line_id, mentor_id, str(wanted), body.reason, request.context.now)
         return execute(request, line_id, lambda state: decide(command, state), status=201)
+
+    @router.delete("/mentors/{mentor_id}/statements/{month}/lines/{line_id}/dispute", response_model=NoDispute)
+    def withdraw(
+        mentor_id: UUID,
+        month: MonthPath,
+        line_id: UUID,
+        request: Annotated[CommandRequest, DISPUTE.command],
+    ) -> Response:
+        """The mentor agrees after all, as long as nobody has answered."""
+        guard.check(DISPUTE, request.person, mentor_id=mentor_id)
+        command = WithdrawDispute(request.context.now)
+
+        def choose(state: Dispute) -> list[DisputeEvent]:
+            if isinstance(state, Open) and (state.disputed.mentor_id, state.disputed.month) != (
+                mentor_id,
+                str(month_of(month)),
+            ):
+                raise NotFound("dispute_unknown", "Cette ligne n'est pas contestée.", "This line is not disputed.")
+            return list(decide_withdrawal(command, state))
+
+        return execute(request, line_id, choose)
 
     @router.get("/disputes")
     def list_disputes(
@@ -160,7 +196,7 @@ def disputes_router(
                 state = evolve(state, event)
             return Decision(
                 changes=[Change(stream_id, len(recorded), events)] if events else [],
-                answer=lambda: _view(state),
+                answer=lambda: _view(line_id, state),
                 status=status,
                 also=(lambda connection: disputes.record(connection, events[0], request.context.actor))
                 if events
@@ -172,8 +208,9 @@ def disputes_router(
     return router
 
 
-def _view(state: Dispute) -> dict[str, Any]:
-    assert not isinstance(state, Undisputed)
+def _view(line_id: UUID, state: Dispute) -> dict[str, Any]:
+    if isinstance(state, Undisputed):
+        return NoDispute(line_id=line_id).model_dump(mode="json")
     disputed, settled = state.disputed, state.settled if isinstance(state, Settled) else None
     return DisputeView.of(
         {

@@ -2,7 +2,7 @@
 
 from relais_contracts import Contract
 from relais_contracts import billing as contract
-from services.billing.domain.events import DisputeSettled, LineDisputed, StatementClosed
+from services.billing.domain.events import DisputeSettled, DisputeWithdrawn, LineDisputed, StatementClosed
 from services.chassis.event_store import Recorded
 
 
@@ -28,6 +28,14 @@ def publish(recorded: Recorded) -> tuple[str, str, Contract] | None:
                 disputed_at=disputed.disputed_at,
             )
             return said.topic, said.key, said
+        case DisputeWithdrawn() as withdrawn:
+            taken_back = contract.DisputeWithdrawn(
+                line_id=withdrawn.line_id,
+                mentor_id=withdrawn.mentor_id,
+                month=withdrawn.month,
+                withdrawn_at=withdrawn.withdrawn_at,
+            )
+            return taken_back.topic, taken_back.key, taken_back
         case DisputeSettled() as settled:
             answered = contract.DisputeSettled(
                 line_id=settled.line_id,

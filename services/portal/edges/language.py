@@ -36,6 +36,7 @@ def french_spaces(text: str) -> str:
     """Puts the spaces that never break where French typography asks for them."""
     text = re.sub(r" (?=[;!?])", _NARROW_NBSP, text)
     text = re.sub(r" (?=[:»]|%(?!\())", _NBSP, text)
+    text = re.sub(r"(?<=\d) (?=(?:h|min|s|j|kB)\b)", _NBSP, text)
     return text.replace("« ", "«" + _NBSP)
 
 

@@ -115,6 +115,8 @@ class Dispute(Shape):
 
 
 class Line(Shape):
+    """``key``: as much of the id as tells the lines of one statement apart, in less of a page."""
+
     line_id: str
     kind: str = "session"
     session_id: str | None = None
@@ -132,6 +134,10 @@ class Line(Shape):
     month: str | None = None
     path: str | None = None
     dispute: Dispute | None = None
+
+    @property
+    def key(self) -> str:
+        return self.line_id[-12:]
 
 
 class Statement(Shape):

@@ -79,6 +79,7 @@ class Words:
             "PrivateCommentAdded": say("Commentaire privé ajouté"),
             "StatementLineAdded": say("Ligne d'appel à facturation"),
             "LineDisputed": say("Ligne contestée"),
+            "DisputeWithdrawn": say("Contestation retirée"),
             "DisputeSettled": say("Réponse à une ligne contestée"),
             "StatementClosed": say("Appel à facturation clôturé"),
         }
@@ -105,6 +106,7 @@ class Words:
             "saturday": say("samedi"),
             "sunday": say("dimanche"),
         }
+        self._make_up = {True: say("oui"), False: say("non"), None: say("à qualifier par le support")}
         self._say = say
 
     def reason(self, code: str | None) -> str:
@@ -153,6 +155,9 @@ class Words:
         if recoverable is None:
             return self._say("À qualifier")
         return self._say("Rattrapable") if recoverable else self._say("Non rattrapable")
+
+    def make_up(self, recoverable: bool | None) -> str:
+        return self._make_up[recoverable]
 
     def tone(self, outcome: str | None, recoverable: bool | None = None) -> str:
         """The colour of an outcome, as the class of a badge."""

@@ -1,6 +1,7 @@
 """One student of an absence: the hand-over comment with its parts prefilled (T14), then the transfer (T11, T15)."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 
 from fastapi import APIRouter
@@ -46,6 +47,16 @@ async def hand_over(visit: MentorVisit, absence_id: str, student_id: str) -> Res
     return visit.redirect(f"/absences/{absence_id}?fait=transfere#etudiant-{student_id}")
 
 
+async def _who_stands_in(visit: Visit, absence: Absence) -> str:
+    """The e-mail of the mentor to whom most of the absence's students went: the next one often goes there too."""
+    elsewhere = Counter(one.mentor_id for one in absence.students if one.mentor_id != absence.mentor_id)
+    if not elsewhere:
+        return ""
+    [(mentor_id, _)] = elsewhere.most_common(1)
+    known = await people.people(visit.apis, mentors=[mentor_id])
+    return known.mentors[mentor_id].email if mentor_id in known.mentors else ""
+
+
 async def _page(
     visit: Visit,
     absence_id: str,
@@ -68,7 +79,7 @@ async def _page(
     prefilled = absence_plan.handover(
         visit, absence, student, [Session.model_validate(session) for session in sessions]
     )
-    entered = entered or transfer.TransferForm()
+    entered = entered or transfer.TransferForm(await _who_stands_in(visit, absence))
     return visit.page(
         "absence_student.html",
         status=problem.status if problem else entered.status,

@@ -18,10 +18,10 @@ EMAILS_SHOWN: Final = 5
 
 
 @router.get("/")
-async def home(visit: SignedIn) -> Response:
+async def home(visit: SignedIn, fait: str = "") -> Response:
     match visit.person.role:
         case "mentor":
-            return await mentor_home(visit)
+            return await mentor_home(visit, fait)
         case "student":
             return await _student_home(visit)
         case "support":

@@ -29,7 +29,7 @@ class Bar:
     width: int
 
 
-async def mentor_home(visit: Visit) -> Response:
+async def mentor_home(visit: Visit, done: str = "") -> Response:
     zone, apis, mentor_id = visit.portal.school_zone, visit.apis, visit.own_id
     day = calendar.today(visit.now, zone)
     week = calendar.week_span(calendar.this_week(visit.now, zone), zone)
@@ -55,6 +55,10 @@ async def mentor_home(visit: Visit) -> Response:
     to_document = [session for session in _found(undocumented) if session.ends_at <= visit.now]
     to_make_up = [session for session in _found(cancelled) if session.to_make_up]
     weeks = Board(week="") if isinstance(board, Problem) else Board.model_validate(board)
+    without_session = _without_session(weeks.items)
+    # Who has no session this week and one to make up: one task, and it is the making up.
+    waiting = {one.student_id for one in without_session}
+    made_up_this_week = {session.student_id: session for session in to_make_up if session.student_id in waiting}
     own = {student.student_id: student for student in students}
     known = await people.people(
         apis, students={session.student_id for session in (*sessions, *to_document, *to_make_up)} - own.keys()
@@ -67,17 +71,18 @@ async def mentor_home(visit: Visit) -> Response:
         today=[session for session in sessions if calendar.today(session.starts_at, zone) == day],
         rest_of_week=[session for session in sessions if calendar.today(session.starts_at, zone) > day],
         to_document=to_document,
-        to_make_up=to_make_up,
+        to_make_up=[session for session in to_make_up if session not in made_up_this_week.values()],
         absences=[
             (absence, absence_plan.period_words(visit, absence, me.timezone))
             for absence in (absences if isinstance(absences, list) else [])
         ],
         to_give_back=to_give_back,
-        at_risk=_without_session(weeks.items),
+        at_risk=[(one, made_up_this_week.get(one.student_id)) for one in without_session],
         hours_left=weeks.hours_left,
         bars=_bars(weeks.counts),
         statement=Statement.model_validate(statement) if statement and not isinstance(statement, Problem) else None,
         month=month,
+        done=done,
         away=next((part for part in parts if isinstance(part, Problem)), None),
     )
 

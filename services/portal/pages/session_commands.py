@@ -76,8 +76,9 @@ async def move(visit: MentorOrSupport, session_id: str) -> Response:
 
 
 @router.get("/sessions/{session_id}/tenue")
-async def hold_page(visit: MentorOrSupport, session_id: str) -> Response:
-    return await _hold_page(visit, session_id)
+async def hold_page(visit: MentorOrSupport, session_id: str, depuis: str = "") -> Response:
+    """« depuis »: accueil, where one session after another is documented; it leads back there."""
+    return await _hold_page(visit, session_id, {"depuis": depuis})
 
 
 @router.post("/sessions/{session_id}/tenue")
@@ -88,7 +89,9 @@ async def hold(visit: MentorOrSupport, session_id: str) -> Response:
             path("sessions", session_id, "completion"), {}, idempotency_key=form.get("once", "")
         )
     except Problem as problem:
-        return await _hold_page(visit, session_id, problem)
+        return await _hold_page(visit, session_id, form, problem)
+    if form.get("depuis") == "accueil":
+        return visit.redirect("/?fait=tenue")
     return visit.redirect(f"/sessions/{session_id}?version={done.get('version', 1)}&fait=tenue")
 
 
@@ -159,13 +162,16 @@ async def _move_page(
     )
 
 
-async def _hold_page(visit: Visit, session_id: str, problem: Problem | None = None) -> Response:
+async def _hold_page(
+    visit: Visit, session_id: str, form: Mapping[str, str], problem: Problem | None = None
+) -> Response:
     session, known = await _session_and_student(visit, session_id)
     return visit.page(
         "session_hold.html",
         status=_status(problem),
         session=session,
         people=known,
+        form=form,
         problem=problem,
         started=session.starts_at <= visit.now,
     )

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -17,6 +18,24 @@ from services.portal.pages.students import download
 router = APIRouter()
 
 OUTCOMES: Final = ("held", "student_early", "student_late", "student_no_show", "other")
+
+
+LINES_A_PAGE: Final = 100
+"""A page stays below 100 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of a statement a page shows: the page of its lines, and the line (by its key) that is explained."""
+
+    base: str
+    line: str = ""
+    page: int = 1
+    done: str = ""
+
+    @property
+    def query(self) -> str:
+        return urlencode({"fait": self.done, "ligne": self.line})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +61,10 @@ async def my_statement(visit: MentorVisit) -> Response:
 
 
 @router.get("/appel-a-facturation/{month}")
-async def my_month(visit: MentorVisit, month: str, fait: str = "", contester: str = "") -> Response:
-    """« contester »: the line whose form is open."""
-    return await _statement_page(
-        visit, visit.own_id, month, base="/appel-a-facturation", done=fait, disputing=contester
-    )
+async def my_month(visit: MentorVisit, month: str, fait: str = "", ligne: str = "", page: int = 1) -> Response:
+    """« ligne »: the line that is explained, and whose dispute is open."""
+    shown = Shown(base="/appel-a-facturation", line=ligne, page=page, done=fait)
+    return await _statement_page(visit, visit.own_id, month, shown)
 
 
 @router.get("/appel-a-facturation/{month}/csv")
@@ -56,22 +74,46 @@ async def my_month_csv(visit: MentorVisit, month: str) -> Response:
     return await download(visit, address, f"appel-a-facturation-{month}.csv")
 
 
-@router.post("/appel-a-facturation/{month}/lignes/{line_id}/contestation")
-async def dispute(visit: MentorVisit, month: str, line_id: str) -> Response:
-    """A line is disputed with its reason; billing and support see it, and answer."""
+@router.post("/appel-a-facturation/{month}/contestation")
+async def dispute(visit: MentorVisit, month: str) -> Response:
+    """A line is disputed with one click; why can be said then, or the dispute taken back."""
+    return await _about_line(visit, month, "contestee")
+
+
+@router.post("/appel-a-facturation/{month}/raison")
+async def explain_dispute(visit: MentorVisit, month: str) -> Response:
+    """Why the line was disputed; billing and support see it, and answer."""
+    return await _about_line(visit, month, "raison")
+
+
+@router.post("/appel-a-facturation/{month}/retrait")
+async def withdraw_dispute(visit: MentorVisit, month: str) -> Response:
+    return await _about_line(visit, month, "retiree")
+
+
+async def _about_line(visit: Visit, month: str, done: str) -> Response:
+    """One form holds the table: its button says which line, by its key."""
     form = await visit.form()
     _check(month)
+    key = form.get("ligne", "")
+    statement = Statement.model_validate(
+        await visit.apis.get_or_none(path("mentors", visit.own_id, "statements", month))
+        or {"mentor_id": visit.own_id, "month": month}
+    )
+    line = next((line for line in statement.lines if line.key == key), None)
+    if line is None:
+        raise Problem(404, "line_unknown", visit.say("Cette ligne n'est plus sur cet appel à facturation."))
+    shown = Shown(base="/appel-a-facturation", line=key, page=_page_of(statement, key), done=done)
+    address = path("mentors", visit.own_id, "statements", month, "lines", line.line_id, "dispute")
     try:
-        await visit.apis.post(
-            path("mentors", visit.own_id, "statements", month, "lines", line_id, "dispute"),
-            {"reason": form.get("reason", "")},
-            idempotency_key=form.get("once", ""),
-        )
+        if done == "retiree":
+            await visit.apis.delete(address)
+        else:
+            reason = form.get("reason", "") if done == "raison" else ""
+            await visit.apis.post(address, {"reason": reason}, idempotency_key=f"{form.get('once', '')}-{done}-{key}")
     except Problem as problem:
-        return await _statement_page(
-            visit, visit.own_id, month, base="/appel-a-facturation", problem=problem, disputing=line_id
-        )
-    return visit.redirect(f"/appel-a-facturation/{month}?fait=contestee#ligne-{line_id}")
+        return await _statement_page(visit, visit.own_id, month, replace(shown, done=""), problem)
+    return visit.redirect(f"/appel-a-facturation/{month}?{shown.query}#l-{key}")
 
 
 @router.get("/appel-a-facturation/{month}/pdf")
@@ -82,10 +124,14 @@ async def my_month_pdf(visit: MentorVisit, month: str) -> Response:
 
 
 @router.get("/facturation/{mentor_id}/{month}")
-async def mentor_month(visit: StaffVisit, mentor_id: str, month: str, fait: str = "") -> Response:
+async def mentor_month(
+    visit: StaffVisit, mentor_id: str, month: str, fait: str = "", ligne: str = "", page: int = 1
+) -> Response:
     if visit.person.role == "mentor":
         raise NotForYou
-    return await _statement_page(visit, mentor_id, month, base=f"/facturation/{mentor_id}", done=fait)
+    return await _statement_page(
+        visit, mentor_id, month, Shown(base=f"/facturation/{mentor_id}", line=ligne, page=page, done=fait)
+    )
 
 
 @router.get("/facturation/{mentor_id}/{month}/csv")
@@ -166,38 +212,41 @@ def _check(month: str) -> None:
         raise Problem(404, "not_found", "")
 
 
+def _page_of(statement: Statement, key: str) -> int:
+    """The page on which a line stands, from 1 on."""
+    at = next((at for at, line in enumerate(statement.lines) if line.key == key), 0)
+    return at // LINES_A_PAGE + 1
+
+
 async def _statement_page(
-    visit: Visit,
-    mentor_id: str,
-    month: str,
-    *,
-    base: str,
-    done: str = "",
-    problem: Problem | None = None,
-    disputing: str = "",
+    visit: Visit, mentor_id: str, month: str, shown: Shown, problem: Problem | None = None
 ) -> Response:
     _check(month)
-    current = calendar.this_month(visit.now, visit.portal.school_zone)
     mentor, item = await asyncio.gather(
         people.mentor(visit.apis, mentor_id),
         visit.apis.get_or_none(path("mentors", mentor_id, "statements", month)),
     )
     statement = Statement.model_validate(item) if item else Statement(mentor_id=mentor_id, month=month)
+    pages = max(1, -(-len(statement.lines) // LINES_A_PAGE))
+    page = _page_of(statement, shown.line) if shown.line else min(max(shown.page, 1), pages)
+    first = (page - 1) * LINES_A_PAGE
     return visit.page(
         "statement.html",
         status=problem.status if problem else 200,
         mentor=mentor,
         statement=statement,
-        lines=await _shown(visit, statement.lines),
+        lines=await _shown(visit, statement.lines[first : first + LINES_A_PAGE]),
+        first=first + 1,
+        number=page,
+        pages=pages,
         shares=_shares(statement.lines),
         month=month,
         before=calendar.month_before(month),
         after=calendar.month_after(month),
-        current=current,
-        base=base,
+        shown=shown,
+        base=shown.base,
         may_close=visit.person.role == "billing" and statement.status == "open",
-        done=done,
-        disputing=disputing,
+        done=shown.done,
         problem=problem,
     )
 

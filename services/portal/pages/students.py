@@ -157,6 +157,7 @@ async def _information_page(
         entered=entered,
         done=done,
         from_mentor_id=from_mentor_id,
+        support_email=visit.portal.support_email,
     )
 
 

@@ -41,6 +41,15 @@ if (countdowns.length) {
   tick();
 }
 
+// An address is long: a button copies it.
+document.querySelectorAll("button[data-copies]").forEach((button) => {
+  if (!navigator.clipboard) return;
+  button.hidden = false;
+  button.addEventListener("click", () =>
+    navigator.clipboard.writeText(document.getElementById(button.dataset.copies).value).then(() => (button.textContent = button.dataset.copied)),
+  );
+});
+
 // A slider over time says where it stands, in the school's zone.
 document.querySelectorAll("input[data-says]").forEach((slider) => {
   const says = document.getElementById(slider.dataset.says);
