@@ -16,6 +16,7 @@ from services.portal.edges import sign_in as signing_in
 from services.portal.edges.api_client import api_client
 from services.portal.edges.app import create_pages
 from services.portal.edges.language import CODES, Language
+from services.portal.edges.live import Streams
 from services.portal.edges.oidc import Client, Provider
 from services.portal.edges.proxy import Front
 from services.portal.edges.rendering import Renderer
@@ -35,6 +36,7 @@ from services.portal.pages import (
     files,
     help_requests,
     home,
+    lag,
     parked,
     planning,
     search,
@@ -68,6 +70,7 @@ ROUTERS = (
     continuity.router,
     files.router,
     parked.router,
+    lag.router,
     disputes.router,
 )
 
@@ -91,8 +94,10 @@ class SignIn:
 
 def build(settings: Settings) -> Service:
     """The portal with the services that the settings name, and the local issuer where its key is in the data folder."""
+    streams = Streams()
     return Service(
         name="portal",
+        beside_api=(streams.close_when,),
         api=create_portal(
             upstreams=Upstreams(
                 {
@@ -107,6 +112,7 @@ def build(settings: Settings) -> Service:
             school_zone=settings.timezone,
             support_email=settings.support_email,
             clock=clock_for(settings.sandbox_clock_file),
+            streams=streams,
         ),
     )
 
@@ -121,6 +127,7 @@ def create_portal(
     school_zone: str,
     support_email: str,
     clock: Clock | None = None,
+    streams: Streams | None = None,
 ) -> FastAPI:
     """The whole front: the proxy outermost, the pages behind it."""
     languages = {code: Language(code, school_zone) for code in CODES}
@@ -135,6 +142,7 @@ def create_portal(
             issuer=issuer,
             provider=sign_in.provider(client),
             oidc=sign_in.client,
+            streams=streams or Streams(),
             authenticator=authenticator,
             clock=clock or SystemClock(),
             school_zone=school_zone,

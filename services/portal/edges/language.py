@@ -135,6 +135,10 @@ class Language:
             return f"{minutes}{_NBSP}min"
         return f"{hours}{_NBSP}h" + (f"{_NBSP}{rest:02d}" if rest else "")
 
+    def lasting(self, seconds: float) -> str:
+        """12 secondes, 3 minutes, 2 heures"""
+        return format_timedelta(timedelta(seconds=round(seconds)), locale=self.locale, threshold=1.2)
+
     def full_date(self, day: date) -> str:
         """jeudi 3 décembre 2026"""
         return format_date(day, "full", locale=self.locale)

@@ -47,6 +47,8 @@ def environment(language: Language) -> Environment:
         short_moment=language.short_moment,
         money=language.money,
         duration=language.duration,
+        lasting=language.lasting,
+        number=language.number,
         month=language.month,
         week=language.week,
         date=language.date,

@@ -16,6 +16,7 @@ from services.chassis.auth import Authenticator, LocalIssuer
 from services.chassis.clock import Clock
 from services.portal.edges.api_client import Apis
 from services.portal.edges.language import CODES, Code, Language
+from services.portal.edges.live import Live, Part, Streams
 from services.portal.edges.oidc import RENEW_BEFORE_S, Client, Provider, SignInFailed
 from services.portal.edges.rendering import Renderer
 from services.portal.edges.routes import Upstreams
@@ -38,6 +39,7 @@ class Portal:
     issuer: LocalIssuer | None
     provider: Provider | None
     oidc: Client
+    streams: Streams
     authenticator: Authenticator
     clock: Clock
     school_zone: str
@@ -150,6 +152,11 @@ class Visit:
         if self._is_new:
             self.portal.cookies.write(self.request, response, self.session)
         return response
+
+    def live(self, look: Callable[[], Awaitable[Part]], *, every_s: float) -> Response:
+        """A part of a page as it changes (server-sent events)."""
+        person = f"{self.person.role}:{self.person.email}"
+        return Live(self.portal.streams, person, look, every_s=every_s)
 
     def redirect(self, to: str) -> Response:
         """After a command: see the page that shows what it did (303)."""

@@ -1,16 +1,17 @@
 """« Mes sessions »: a week or a list of them, and one session with its history and what it caused."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from services.portal.edges.api_client import Problem, or_problem, path
+from services.portal.edges.live import Part
 from services.portal.edges.shapes import Event, Session, Student
 from services.portal.edges.visit import SignedIn, Visit
 from services.portal.pages import calendar, effects, people
@@ -19,7 +20,6 @@ router = APIRouter()
 
 WEEKS_SHOWN: Final = 4
 LOOK_EVERY_S: Final = 0.4
-LOOKS_AT_MOST: Final = 75
 STATUSES: Final = ("scheduled", "held", "cancelled")
 TO_DO: Final = ("a-documenter", "a-rattraper")
 VIEWS: Final = ("semaine", "a-venir", "passees")
@@ -114,30 +114,15 @@ async def session_page(visit: SignedIn, session_id: str, version: int | None = N
 
 @router.get("/sessions/{session_id}/effets")
 async def session_effects(visit: SignedIn, session_id: str) -> Response:
-    """The panel again whenever there is more to see (server-sent events), until all of it is there."""
+    """The panel again whenever there is more to see, until all of it is there."""
     session = Session.model_validate(await visit.apis.get(path("sessions", session_id)))
     events = await effects.history(visit.apis, session_id)
-    return StreamingResponse(
-        _panels(visit, session, events), media_type="text/event-stream", headers={"cache-control": "no-store"}
-    )
 
-
-async def _panels(visit: Visit, session: Session, events: Sequence[Event]) -> AsyncIterator[str]:
-    shown = ""
-    for _ in range(LOOKS_AT_MOST):
+    async def look() -> Part:
         caused = await effects.look(visit.apis, visit.portal.school_zone, session, events)
-        panel = visit.render("_effects.html", session=session, caused=caused)
-        if panel != shown:
-            shown = panel
-            yield _server_sent("effects", panel)
-        if caused.complete:
-            break
-        await asyncio.sleep(LOOK_EVERY_S)
-    yield _server_sent("complete", "")
+        return Part(visit.render("_effects.html", session=session, caused=caused), caused.complete)
 
-
-def _server_sent(event: str, data: str) -> str:
-    return f"event: {event}\n" + "".join(f"data: {line}\n" for line in data.splitlines() or [""]) + "\n"
+    return visit.live(look, every_s=LOOK_EVERY_S)
 
 
 def _span(visit: Visit, view: str, week: str, current: str) -> calendar.Span:

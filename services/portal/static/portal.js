@@ -59,11 +59,18 @@ document.querySelectorAll("input[data-says]").forEach((slider) => {
   say();
 });
 
-// What a command caused appears as it happens.
-const panel = document.getElementById("effets");
-if (panel && panel.dataset.source) {
-  const source = new EventSource(panel.dataset.source);
-  source.addEventListener("effects", (event) => (panel.innerHTML = event.data));
+// A part of the page that changes by itself: shown again whenever it did, the focus where it was.
+document.querySelectorAll("[data-live]").forEach((part) => {
+  const source = new EventSource(part.dataset.live);
+  const stops = () => [...part.querySelectorAll("a, summary, button")];
+  const says = document.getElementById(part.dataset.says);
+  source.addEventListener("part", (event) => {
+    const at = stops().indexOf(document.activeElement);
+    part.innerHTML = event.data;
+    if (at >= 0) stops()[at]?.focus();
+    const said = part.querySelector("[data-said]")?.dataset.said;
+    if (says && said && says.textContent !== said) says.textContent = said;
+  });
   source.addEventListener("complete", () => source.close());
   window.addEventListener("pagehide", () => source.close());
-}
+});
