@@ -47,6 +47,10 @@ class PositionMoved(Exception):
     """Our position is not where we left it: somebody else took over, or a commit of ours went through unheard."""
 
 
+class Outdated(Exception):
+    """The database was upgraded to be read into anew, by code that is newer than this: that code goes on, not we."""
+
+
 class Record(Protocol):
     """A record as Kafka gave it; aiokafka's ``ConsumerRecord`` is one."""
 

@@ -1,6 +1,6 @@
 """The rows that an inbox keeps in its service's database: positions, versions, what is set aside (see effects.py)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from uuid import UUID
@@ -9,19 +9,22 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from services.chassis.database import Database
-from services.chassis.effects import Held, OpenRecord, Record, StoredRecord
+from services.chassis.effects import Held, OpenRecord, Outdated, Record, StoredRecord
 
 WAITING_PATIENCE_S = 600
 WAITING_KEYS_LIMIT = 100
 
-ENSURE_POSITIONS = """
-INSERT INTO inbox_positions (consumer, topic, partition)
-SELECT %(consumer)s, %(topic)s, partition FROM unnest(%(partitions)s::integer[]) AS asked (partition)
+BEGIN_POSITIONS = """
+INSERT INTO inbox_positions (consumer, topic, partition, begun_with)
+SELECT %(consumer)s, %(topic)s, partition, %(begun_with)s FROM unnest(%(partitions)s::integer[]) AS asked (partition)
 ON CONFLICT DO NOTHING
 """
 
+# A migration that has topics read again takes the positions away, in one transaction with its line in the ledger.
+NEWEST_MIGRATION = "SELECT name FROM schema_migrations ORDER BY applied_at DESC, name DESC LIMIT 1"
+
 POSITIONS = """
-SELECT partition, next_offset FROM inbox_positions
+SELECT partition, next_offset, begun_with FROM inbox_positions
 WHERE consumer = %(consumer)s AND topic = %(topic)s AND partition = ANY(%(partitions)s::integer[])
 """
 
@@ -105,22 +108,36 @@ WHERE consumer = %(consumer)s AND topic = %(topic)s AND record_key = %(key)s AND
 
 
 class EffectsRows:
-    """The rows of one consumer. ``before_writes`` is run first in each transaction."""
+    """The rows of one consumer. ``before_writes`` is run first in each transaction.
+
+    ``known_migrations`` are those that the reactions were written for; none where the rows are nobody else's.
+    """
 
     def __init__(
-        self, database: Database, consumer: str, before_writes: Callable[[Connection[DictRow]], None] | None = None
+        self,
+        database: Database,
+        consumer: str,
+        before_writes: Callable[[Connection[DictRow]], None] | None = None,
+        *,
+        known_migrations: Collection[str] = (),
     ) -> None:
         self._database = database
         self._consumer = consumer
         self._before_writes = before_writes
+        self._known = frozenset(known_migrations)
 
     def positions(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """Where to read on, or to begin. Raises Outdated where that is for a newer version to do."""
         asked = {"consumer": self._consumer, "topic": topic, "partitions": sorted(partitions)}
         with self._database.connection() as connection:
             rows = connection.execute(POSITIONS, asked).fetchall()
             if len(rows) < len(asked["partitions"]):
-                connection.execute(ENSURE_POSITIONS, asked)
+                newest = connection.execute(NEWEST_MIGRATION).fetchone() if self._known else None
+                connection.execute(BEGIN_POSITIONS, asked | {"begun_with": newest["name"] if newest else None})
                 rows = connection.execute(POSITIONS, asked).fetchall()
+        newer = {row["begun_with"] for row in rows if row["begun_with"] is not None} - self._known
+        if newer and self._known:
+            raise Outdated(", ".join(sorted(newer)))
         return {row["partition"]: row["next_offset"] for row in rows}
 
     def waiting_keys(self) -> list[tuple[str, bytes]]:

@@ -7,7 +7,7 @@ A database or broker that is away is waited for in the handler, with backoff: a 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, assert_never
 
@@ -19,7 +19,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from services.chassis.database import Database
-from services.chassis.effects import Effects, NotYet, Reaction, Retried, is_away
+from services.chassis.effects import Effects, NotYet, Outdated, Reaction, Retried, is_away
 from services.chassis.effects_rows import EffectsRows
 from services.chassis.inbox_steps import (
     BACKOFF_FIRST_S,
@@ -33,6 +33,7 @@ from services.chassis.inbox_steps import (
     Steps,
 )
 from services.chassis.kafka import KafkaConnection
+from services.chassis.migrate import migrations_of
 
 __all__ = ["Inbox", "NotYet", "Reaction", "group_id"]
 
@@ -62,7 +63,8 @@ class Inbox:
     """Lets the events of ``topics`` take effect by ``reactions``, once each, as the consumer named ``consumer``.
 
     ``before_writes`` is run first in each transaction (a service with an event store locks it for appending there).
-    ``after_commit`` is called after each, from a worker thread.
+    ``after_commit`` is called after each, from a worker thread. ``known_migrations`` are those that the reactions were
+    written for: by default, those of the service that the consumer is called after.
     """
 
     def __init__(
@@ -75,25 +77,39 @@ class Inbox:
         reactions: Mapping[str, Sequence[Reaction]],
         before_writes: Callable[[Connection[DictRow]], None] | None = None,
         after_commit: Callable[[], None] | None = None,
+        known_migrations: Collection[str] | None = None,
     ) -> None:
         self.consumer = consumer
         self.topics = tuple(topics)
         self.effects = Effects(
             consumer=consumer,
-            rows=EffectsRows(database, consumer, before_writes),
+            rows=EffectsRows(
+                database,
+                consumer,
+                before_writes,
+                known_migrations=known_migrations or [migration.name for migration in migrations_of(consumer)],
+            ),
             reactions=reactions,
             after_commit=after_commit,
         )
         self._kafka = kafka
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Reads until ``stop``; then finishes the batch in hand. Waits for servers that are away."""
-        waiting = asyncio.Event()
+        """Reads until ``stop``; then finishes the batch in hand. Waits for servers that are away.
+
+        Ends by itself where the database was upgraded to be read into anew by a newer version, which then goes on.
+        """
+        waiting, over = asyncio.Event(), asyncio.Event()
         waiting.set()  # Something may wait since an earlier run.
-        async with asyncio.TaskGroup() as group:
-            for topic in self.topics:
-                group.create_task(_LaneDriver(topic, self.effects, self._kafka, waiting, stop).run())
-            group.create_task(self._retry_waiting(waiting, stop))
+        stopping = asyncio.create_task(stop.wait())
+        stopping.add_done_callback(lambda _: over.set())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for topic in self.topics:
+                    group.create_task(_LaneDriver(topic, self.effects, self._kafka, waiting, over).run())
+                group.create_task(self._retry_waiting(waiting, over))
+        finally:
+            stopping.cancel()
 
     async def _retry_waiting(self, waiting: asyncio.Event, stop: asyncio.Event) -> None:
         """Tries what waits for something that had not arrived, until it takes effect or patience ends."""
@@ -132,7 +148,7 @@ class _PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
 
 
 class _LaneDriver(ConsumerRebalanceListener):  # type: ignore[misc]
-    """One topic of an inbox, with its consumer."""
+    """One topic of an inbox, with its consumer. ``stop`` is told by others, and tells them where this is outdated."""
 
     def __init__(
         self, topic: str, effects: Effects, kafka: KafkaConnection, waiting: asyncio.Event, stop: asyncio.Event
@@ -233,7 +249,7 @@ class _LaneDriver(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _do(self, step: Step) -> object:
         match step:
             case ReadPositions(partitions):
-                return await self._in_thread(self._effects.rows.positions, self._topic, partitions)
+                return await self._positions(partitions)
             case Apply(batch, expected, one_by_one=True):
                 if await self._in_thread(self._effects.apply_one_by_one, self._topic, batch, expected):
                     self._waiting.set()
@@ -248,6 +264,14 @@ class _LaneDriver(ConsumerRebalanceListener):  # type: ignore[misc]
                 return None
             case _:
                 assert_never(step)
+
+    async def _positions(self, partitions: Sequence[int]) -> dict[int, int]:
+        try:
+            return await self._in_thread(self._effects.rows.positions, self._topic, partitions)
+        except Outdated as newer:
+            log.warning("%s gives way: its database was upgraded by a version that knows %s", self._group_id, newer)
+            self._stop.set()
+            raise
 
     def _seek(self, partition: int, offset: int) -> bool:
         if self._consumer is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from services.chassis.effects import Batch, NotYet, PositionMoved, Record, is_away
+from services.chassis.effects import Batch, NotYet, Outdated, PositionMoved, Record, is_away
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -92,6 +92,8 @@ class Lane:
             by_partition.setdefault(record.partition, []).append(record)
         try:
             yield from self._take_effect(by_partition)
+        except Outdated:
+            self.revoked()  # The driver ends.
         except Exception:
             log.exception("batch of %s failed; read again from the position", self.topic)
             yield Pause(BACKOFF_MOST_S)
@@ -124,6 +126,8 @@ class Lane:
                 if not one_by_one:
                     yield Pause(not_yet_s)
                     not_yet_s *= 2
+            except Outdated:
+                raise
             except Exception as error:
                 if not is_away(error):
                     if one_by_one:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.chassis.settings import readme_with_table
+from tests.simulation import mutations as safeguards
 
 ROOT = Path(__file__).resolve().parents[2]
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
@@ -132,3 +133,8 @@ def test_no_document_links_to_what_is_not_there() -> None:
             if "://" not in target and not (document.parent / target).exists():
                 broken.append(f"{document.relative_to(ROOT)}: {target}")
     assert broken == []
+
+
+@pytest.mark.parametrize("mutation", safeguards.MUTATIONS, ids=lambda one: one.safeguard)
+def test_each_safeguard_that_is_taken_away_stands_where_it_is_looked_for(mutation: safeguards.Mutation) -> None:
+    assert (ROOT / mutation.file).read_text().count(mutation.before) == 1

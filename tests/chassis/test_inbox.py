@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -22,6 +23,7 @@ from services.chassis.effects import Effects, PositionMoved, Reaction, StoredRec
 from services.chassis.effects_rows import EffectsRows
 from services.chassis.inbox import Inbox, NotYet, group_id
 from services.chassis.kafka import KafkaConnection, ensure_topics
+from services.chassis.migrate import migrations_of
 from services.chassis.settings import Settings
 from tests.chassis.pipeline import effects_in, event, eventually, record_effect, running, send
 
@@ -61,13 +63,14 @@ def billing(database_url: str) -> Iterator[Database]:
 def inbox_of(billing: Database, kafka: KafkaConnection, topic: str) -> Callable[..., Inbox]:
     """Makes a member of one and the same consumer."""
 
-    def make(*reactions: Reaction) -> Inbox:
+    def make(*reactions: Reaction, **options: Any) -> Inbox:
         return Inbox(
             consumer="billing",
             topics=[topic],
             database=billing,
             kafka=kafka,
             reactions={HELD: reactions or (record_effect,)},
+            **options,
         )
 
     return make
@@ -429,3 +432,65 @@ def test_reactions_that_take_many_events_get_them_together_and_poison_stays_alon
 
     asyncio.run(scenario())
     assert max(sizes) > 1
+
+
+UPGRADE = """
+DELETE FROM billing.inbox_positions;
+DELETE FROM billing.inbox_versions;
+TRUNCATE billing.effects;
+INSERT INTO billing.schema_migrations (name, sha256, applied_at) VALUES ('billing/9999_next.sql', '', clock_timestamp())
+"""
+"""What a migration of a later version does that needs the topic read again."""
+
+
+@pytest.fixture
+def later_version(inbox_of: Callable[..., Inbox], database_url: str) -> Iterator[Inbox]:
+    """A member that knows of the upgrade; the others do not."""
+    names = [*(migration.name for migration in migrations_of("billing")), "billing/9999_next.sql"]
+    yield inbox_of(known_migrations=names)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DELETE FROM billing.schema_migrations WHERE name = 'billing/9999_next.sql'")
+
+
+@pytest.mark.mutation("giving way to a newer version")
+def test_a_member_of_an_older_version_gives_way_where_a_migration_has_all_read_again(
+    inbox_of: Callable[..., Inbox],
+    later_version: Inbox,
+    billing: Database,
+    database_url: str,
+    kafka: KafkaConnection,
+    topic: str,
+) -> None:
+    """Also where it starts again afterwards; but one that reads nothing again is none of its business."""
+    events = stream(students=20, versions=5)
+
+    async def scenario() -> None:
+        async with asyncio.timeout(20):
+            older = asyncio.create_task(inbox_of().run(asyncio.Event()))
+            await send(kafka, topic, records(events[:60]))
+            await eventually(lambda: sum(map(len, effects_in(billing).values())) >= 60)
+            with psycopg.connect(database_url) as connection:
+                connection.execute(UPGRADE)
+            await send(kafka, topic, records(events[60:80]))
+            await older
+            assert effects_in(billing) == {}
+            async with running(later_version.run):
+                await eventually(lambda: sum(map(len, effects_in(billing).values())) >= 80)
+            await inbox_of().run(asyncio.Event())
+            await send(kafka, topic, records(events[80:]))
+            async with running(later_version.run):
+                await eventually(lambda: sum(map(len, effects_in(billing).values())) >= 100)
+            assert effects_in(billing) == by_key(events)
+
+    asyncio.run(scenario())
+
+
+def test_a_migration_that_has_nothing_read_again_leaves_an_older_member_at_work(
+    inbox_of: Callable[..., Inbox], billing: Database, later_version: Inbox, database_url: str, topic: str
+) -> None:
+    older = inbox_of().effects.rows
+    older.positions(topic, [0, 1])
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO billing.schema_migrations (name, sha256) VALUES ('billing/9999_next.sql', '')")
+    assert older.positions(topic, [0, 1]) == {0: 0, 1: 0}
+    assert later_version.effects.rows.positions(topic, [0, 1]) == {0: 0, 1: 0}
