@@ -7,7 +7,7 @@ CODE := services deploy schemas/relais_contracts tests benchmarks
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-browser run test unit faults simulation mutations bench check lint format types architecture contracts rules lock clean
+.PHONY: help install install-browser run test unit faults security simulation mutations bench check lint format types architecture contracts rules lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ unit: install ## the tests that need no server: the rules, the parsers, the stru
 
 faults: install ## kills, cuts and delays on real servers, short form; RUNS=200 for the long one, kept in tests/faults/RESULTS.md
 	$(BIN)/pytest tests/faults tests/replay/test_while_live_serves.py -s $(if $(RUNS),--runs $(RUNS) --results=tests/faults/RESULTS.md)
+
+security: install ## the corpora of hostile texts, files, tokens, forms, bodies and paths, kept in tests/security/RESULTS.md
+	$(BIN)/pytest tests/security --totals=tests/security/RESULTS.md
 
 simulation: install ## relay and inbox on simulated servers, 20,000 seeds; SEEDS=2000 for fewer
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),20000)

@@ -12,7 +12,8 @@ Cell = str | int | Decimal | None
 
 PART_CHARS = 64 * 1024
 
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The wide forms too: spreadsheets set to Japanese or Chinese take them for the narrow ones.
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def csv_response(filename: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Response:

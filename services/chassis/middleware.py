@@ -22,6 +22,7 @@ from services.chassis.telemetry import CORRELATION_ID, HTTP_SECONDS
 
 MAX_BODY_BYTES: Final = 1_048_576
 MAX_IMPORT_BODY_BYTES: Final = 4_194_304
+MAX_HEAD_BYTES: Final = 65_536  # Address and headers: the server in front of us sets no limit to them.
 MAX_IN_HAND: Final = 256  # Requests of one process; more would only wait longer than those who ask do.
 DEADLINE_S: Final = 20.0  # Until an answer begins.
 RETRY_AFTER_S: Final = 2
@@ -110,6 +111,12 @@ class RequestFrame:
     async def _run(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         limit = MAX_IMPORT_BODY_BYTES if scope["path"].endswith("/import") else MAX_BODY_BYTES
         language = problem.language_of(headers.get("accept-language"))
+        head = len(scope["query_string"]) + sum(len(name) + len(value) for name, value in scope["headers"])
+        if head > MAX_HEAD_BYTES:
+            await problem.problem(431, problem.HEAD_TOO_LARGE, language, headers={"Connection": "close"})(
+                scope, receive, send
+            )
+            return
         declared = headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared) > limit:
             await problem.problem(413, problem.BODY_TOO_LARGE, language, headers={"Connection": "close"})(

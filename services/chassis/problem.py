@@ -22,6 +22,7 @@ TITLES: Mapping[int, Mapping[Language, str]] = {
     409: {"fr": "Conflit avec l’existant", "en": "Conflict with what is"},
     412: {"fr": "Version dépassée", "en": "Stale version"},
     413: {"fr": "Demande trop longue", "en": "Request too long"},
+    431: {"fr": "En-têtes trop longs", "en": "Headers too long"},
     415: {"fr": "Format non accepté", "en": "Media type not accepted"},
     422: {"fr": "Demande refusée", "en": "Request refused"},
     429: {"fr": "Trop de demandes", "en": "Too many requests"},
@@ -59,12 +60,18 @@ BODY_TOO_LARGE = (
     "La demande dépasse la taille acceptée.",
     "The request is larger than what is accepted.",
 )
+HEAD_TOO_LARGE = (
+    "head_too_large",
+    "L’adresse ou les en-têtes de la demande dépassent la taille acceptée.",
+    "The address or the headers of the request are larger than what is accepted.",
+)
 NOT_ACCEPTED = ("not_accepted", "Cette demande n’est pas acceptée.", "This request is not accepted.")
 BY_STATUS: Mapping[int, tuple[str, str, str]] = {
     400: NOT_PARSABLE,
     404: ("not_found", "Cette adresse n’existe pas.", "There is nothing at this address."),
     405: ("method_not_allowed", "Cette méthode n’est pas acceptée ici.", "This method is not accepted here."),
     413: BODY_TOO_LARGE,
+    431: HEAD_TOO_LARGE,
     415: (
         "media_type_not_accepted",
         "Ce format n’est pas accepté ici : envoyez du JSON (Content-Type: application/json).",

@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.authorisation.table import BILLING_TEAM, MENTORS, STUDENTS, SUPPORT, TRAINING_TEAM
 
+BILLING: Final = frozenset({"billing"})
 TEAMS: Final = frozenset({"support", "billing", "training"})
 SIGNED_IN: Final = MENTORS | STUDENTS | TEAMS
 ANYBODY: Final = SIGNED_IN | {"nobody"}
@@ -137,6 +138,7 @@ STUDENT_S: Final = (
     form("/etudiants/{zoe_id}/commentaires", LENDER_AND_REPLACEMENT | SUPPORT, text=""),
     Page("GET /etudiants/{zoe_id}/assiduite", LENDER_AND_REPLACEMENT | SUPPORT | {"training"}),
     Page("GET /etudiants/{zoe_id}/assiduite.csv", LENDER_AND_REPLACEMENT | SUPPORT | {"training"}),
+    Page("GET /etudiants/{zoe_id}/assiduite.pdf", LENDER_AND_REPLACEMENT | SUPPORT | {"training"}),
     Page("GET /assiduite", STUDENTS, without_hers=frozenset({"max"})),
 )
 
@@ -200,15 +202,13 @@ STATEMENTS: Final = (
     Page("GET /facturation/export", BILLING_TEAM, query={"mois": "{month}", "forme": "csv"}),
     Page("GET /facturation/export", BILLING_TEAM, query={"mois": "{month}", "forme": "xlsx"}),
     Page("GET /facturation/export", BILLING_TEAM, query={"mois": "{month}", "forme": "pdf"}),
-    Page("GET /facturation/cloture", BILLING_TEAM, query={"mois": "2020-01"}),
-    form("/facturation/cloture", BILLING_TEAM, 409, mois="2020-01", vu="rien"),
+    Page("GET /facturation/cloture", BILLING, query={"mois": "2020-01"}),
+    form("/facturation/cloture", BILLING, 409, mois="2020-01", vu="rien"),
     Page("GET /facturation/{bruno_id}/{month}", BILLING_TEAM),
     Page("GET /facturation/{bruno_id}/{month}/csv", BILLING_TEAM),
     Page("GET /facturation/{bruno_id}/{month}/pdf", BILLING_TEAM),
-    Page("GET /facturation/{bruno_id}/{month}/cloture", BILLING_TEAM),
-    form(
-        "/facturation/{bruno_id}/{next_month}/cloture", frozenset({"billing"}), told=SUPPORT, lines="0", total_cents="0"
-    ),
+    Page("GET /facturation/{bruno_id}/{month}/cloture", BILLING),
+    form("/facturation/{bruno_id}/{next_month}/cloture", BILLING, lines="0", total_cents="0"),
     Page("GET /contestations", BILLING_TEAM),
     form("/contestations/{nobody_id}", BILLING_TEAM, 404, reponse="Un essai."),
 )

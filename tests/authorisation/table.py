@@ -159,6 +159,7 @@ BILLING: Final = (
     Row("GET /api/disputes", frozenset({"support", "billing"})),
     Row("POST /api/disputes/{nobody_id}/settlement", frozenset({"support", "billing"}), 404, {"answer": "Un essai."}),
     Row("GET /api/statement-lines", frozenset({"support", "billing"}), query={"event_id": "{nobody_id}"}),
+    Row("GET /api/statement-lines/{nobody_id}", frozenset({"support", "billing"}), 404),
 )
 
 ATTENDANCE: Final = (

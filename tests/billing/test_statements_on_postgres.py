@@ -296,6 +296,17 @@ def test_support_finds_the_line_of_an_event_also_after_it_was_superseded(billing
     assert lines(as_of=(NOW - 2 * SECOND).isoformat()) == []
 
 
+def test_a_line_is_found_by_its_id_also_after_it_was_superseded(billing: Billing, mentor_id: UUID) -> None:
+    event = cancelled(mentor_id, "student_no_show")
+    billing.receive(event, at=NOW - SECOND)
+    [before] = billing.get(f"/mentors/{mentor_id}/statements/2026-10").json()["lines"]
+    second = billing.receive(corrected(mentor_id, event.session_id, "held"), at=NOW)
+    found = billing.get(f"/statement-lines/{before['line_id']}", "support").json()
+    assert (found["mentor_id"], found["month"], found["superseded_by"]) == (str(mentor_id), "2026-10", str(second))
+    nothing = billing.get(f"/statement-lines/{new_id()}", "support")
+    assert (nothing.status_code, nothing.json()["code"]) == (404, "line_unknown")
+
+
 def test_the_csv_file_opens_in_a_french_spreadsheet_and_runs_no_formula(billing: Billing, mentor_id: UUID) -> None:
     billing.receive(cancelled(mentor_id, "student_no_show", path='=HYPERLINK("http://evil.example")'))
     answer = billing.get(f"/mentors/{mentor_id}/statements/2026-10.csv")

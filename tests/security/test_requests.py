@@ -179,8 +179,19 @@ CLIMBS = (
     "/api/../health/live", "/api/sessions/../../metrics", "/api/sessions/%2e%2e/%2e%2e/metrics",
     "//evil.example/%2e%2e",
     "/issuer/../api/sessions", "/mail/../../etc/passwd", "/mail/%2e%2e/%2e%2e/etc/passwd", "/etudiants/..%2f..%2fetc",
-    "/api/mentors/..%2fme/statements/2026-11.csv", "/api/students/%2e%2e/attendance.csv",
+    "/api/mentors/..%2fme/statements/2026-11.csv",
+    "/api/students/%2e%2e/attendance.csv",
     "/api/mentors/01980a1c-0000-7000-8000-000000000001/statements/..%2f..%2fetc%2fpasswd.csv",
+    "/static/%252e%252e/main.py", "/static/%c0%ae%c0%ae/main.py", "/static/..;/main.py",
+    "/static/portal.css/../../main.py",
+    "/static/file:///etc/passwd", "/facturation/..%2f..%2fetc/2026-11", "/facturation/%2e%2e/2026-11/csv",
+    "/facturation/export?mois=..%2f..%2fetc%2fpasswd", "/facturation/export?mois=2026-11&forme=..%2f..%2fpasswd",
+    "/dossiers/..%2f..%2fetc%2fpasswd/attestation?du=2026-11-01&au=2026-11-30",
+    "/dossiers/export?forme=%2fetc%2fpasswd",
+    "/chronologie/..%2f..%2fsessions/x", "/a-une-date/%2e%2e/%2e%2e", "/journal/..%2faudit",
+    "/e-mails/..%2f..%2fparked",
+    "/mis-de-cote/..%2fbilling/1", "/mis-de-cote/support/..%2f1", "/sessions/..%2f..%2faudit%2fexport",
+    "/agenda/..%2f..%2fapi%2femails.ics", "/agenda/%2e%2e.ics",
 )  # fmt: skip
 
 

@@ -206,7 +206,7 @@ def statements_router(
 
 
 def lines_router(database: Database, statements: Statements) -> APIRouter:
-    """Route ``/statement-lines``: what events came to, for ``relais explain``."""
+    """Routes below ``/statement-lines``: what events came to, for ``relais explain``, and a line by its id."""
     router = APIRouter(tags=["statements"])
 
     @router.get("/statement-lines")
@@ -220,6 +220,15 @@ def lines_router(database: Database, statements: Statements) -> APIRouter:
         with database.connection() as connection:
             rows = statements.of_events(connection, event_id, limit=limit, as_of=as_of)
         return Page(items=[LineOfEvent.model_validate(row) for row in rows])
+
+    @router.get("/statement-lines/{line_id}")
+    def statement_line(line_id: UUID, _: Annotated[Principal, READ_LINES_OF_EVENTS.person]) -> LineOfEvent:
+        """One line, with the statement that it stands on."""
+        with database.connection() as connection:
+            row = statements.line(connection, line_id)
+        if row is None:
+            raise NotFound("line_unknown", "Aucune ligne n’a cet identifiant.", "No line has this id.")
+        return LineOfEvent.model_validate(row)
 
     return router
 

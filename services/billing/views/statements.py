@@ -68,6 +68,13 @@ ORDER BY recorded_at, line_id
 LIMIT %(limit)s
 """
 
+LINE: Final = """
+SELECT line_id, mentor_id, month, kind, session_id, student_id, event_id, outcome, starts_at, duration_minutes, path,
+       level, rate_cents, share_percent, amount_cents, currency, rate_version, superseded_by
+FROM statement_lines
+WHERE line_id = %s
+"""
+
 STANDING_LINE_IDS: Final = """
 SELECT line_id FROM statement_lines WHERE mentor_id = %s AND month = %s AND superseded_at IS NULL
 """
@@ -177,6 +184,10 @@ class Statements:
         return connection.execute(
             LINES_OF_EVENTS, {"event_ids": list(event_ids), "limit": limit, "as_of": as_of}
         ).fetchall()
+
+    def line(self, connection: Connection[DictRow], line_id: UUID) -> DictRow | None:
+        """The line, also where a later event superseded it; None where there is none."""
+        return connection.execute(LINE, (line_id,)).fetchone()
 
     def _read(
         self, connection: Connection[DictRow], mentor_id: UUID, months: Sequence[str], as_of: datetime | None

@@ -60,6 +60,9 @@ def read_catalogue(code: Code) -> NullTranslations:
     return Translations(compiled)
 
 
+_FIRST: Final = re.compile(r"(?<!\d)1(?= \w)")
+
+
 def sort_key(name: str) -> str:
     """Names in the order in which readers look for them: accents and capitals aside."""
     return "".join(one for one in normalize("NFKD", name.casefold()) if not combining(one))
@@ -98,13 +101,18 @@ class Language:
     def local(self, instant: datetime, zone: str | None = None) -> datetime:
         return instant.astimezone(zone_of(zone or self.school_zone))
 
+    def _date(self, day: date, shape: str) -> str:
+        """In French the first of a month is « 1er », which the locale's patterns do not know."""
+        written = format_date(day, shape, locale=self.locale)
+        return _FIRST.sub("1er", written) if self.code == "fr" else written
+
     def day(self, instant: datetime, zone: str | None = None) -> str:
         """mardi 24 novembre 2026"""
-        return format_date(self.local(instant, zone).date(), "full", locale=self.locale)
+        return self._date(self.local(instant, zone).date(), "full")
 
     def short_day(self, instant: datetime, zone: str | None = None) -> str:
         """mar. 24 nov."""
-        return format_date(self.local(instant, zone).date(), "EEE d MMM", locale=self.locale)
+        return self._date(self.local(instant, zone).date(), "EEE d MMM")
 
     def clock(self, instant: datetime, zone: str | None = None) -> str:
         """14:30, and the zone's city where it is not the school's."""
@@ -139,42 +147,45 @@ class Language:
         """12 secondes, 3 minutes, 2 heures"""
         return format_timedelta(timedelta(seconds=round(seconds)), locale=self.locale, threshold=1.2)
 
+    def hours(self, hours: int) -> str:
+        """4 j 15 h"""
+        days, rest = divmod(hours, 24)
+        return f"{days}{_NBSP}{'j' if self.code == 'fr' else 'd'} " * bool(days) + f"{rest}{_NBSP}h"
+
     def full_date(self, day: date) -> str:
         """jeudi 3 décembre 2026"""
-        return format_date(day, "full", locale=self.locale)
+        return self._date(day, "full")
 
     def day_of_week(self, day: date) -> str:
         """lun. 23 nov."""
-        return format_date(day, "EEE d MMM", locale=self.locale)
+        return self._date(day, "EEE d MMM")
 
     def days(self, first: date, last: date) -> tuple[str, str]:
         """Two days, the first without what both have in common: jeudi 3, dimanche 13 décembre 2026."""
         shape = "EEEE d MMMM y" if first.year != last.year else "EEEE d MMMM" if first.month != last.month else "EEEE d"
-        return format_date(first, shape, locale=self.locale), self.full_date(last)
+        return self._date(first, shape), self.full_date(last)
 
     def date(self, day: date) -> str:
-        return format_date(day, "long", locale=self.locale)
+        return self._date(day, "long")
 
     def weekday(self, number: int) -> str:
         """1 → lundi"""
-        return format_date(date(2024, 1, number), "EEEE", locale=self.locale)
+        return self._date(date(2024, 1, number), "EEEE")
 
     def month(self, month: str) -> str:
         """2026-11 → novembre 2026"""
-        return format_date(date.fromisoformat(f"{month}-01"), "MMMM y", locale=self.locale)
+        return self._date(date.fromisoformat(f"{month}-01"), "MMMM y")
 
     def short_month(self, month: str) -> str:
         """2026-11 → nov."""
-        return format_date(date.fromisoformat(f"{month}-01"), "MMM", locale=self.locale)
+        return self._date(date.fromisoformat(f"{month}-01"), "MMM")
 
     def week(self, week: str) -> str:
         """2026-W47 → 16 – 22 nov. 2026"""
         monday = monday_of(week)
         sunday = monday + timedelta(days=6)
         first = "d MMM y" if monday.year != sunday.year else "d MMM" if monday.month != sunday.month else "d"
-        return (
-            f"{format_date(monday, first, locale=self.locale)} – {format_date(sunday, 'd MMM y', locale=self.locale)}"
-        )
+        return f"{self._date(monday, first)} – {self._date(sunday, 'd MMM y')}"
 
     def money(self, cents: int, currency: str = "EUR") -> str:
         return format_currency(Decimal(cents) / 100, currency, locale=self.locale)

@@ -300,6 +300,13 @@ class CalendarLink(Shape):
     created_at: datetime | None = None
 
 
+class Said(dict[str, Any]):
+    """The data of an event; what it does not say (an optional field, an older version) is None."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
 class Event(Shape):
     """An event of a session's history, or of the audit log. ``type``: relais.sessions.SessionCancelled.v1."""
 
@@ -325,6 +332,10 @@ class Event(Shape):
     def family(self) -> str:
         """relais.sessions.SessionCancelled.v1 → relais.sessions"""
         return ".".join(self.type.split(".")[:2])
+
+    @property
+    def said(self) -> Said:
+        return Said(self.data)
 
     def instant(self, name: str) -> datetime:
         """An instant of its data; where there is none, when it was recorded."""

@@ -210,6 +210,7 @@ SupportVisit = Annotated[Visit, Depends(signed_in("support"))]
 BillingVisit = Annotated[Visit, Depends(signed_in("billing", "support"))]
 TrainingVisit = Annotated[Visit, Depends(signed_in("training", "support"))]
 MentorOrSupport = Annotated[Visit, Depends(signed_in("mentor", "support"))]
+ClosingVisit = Annotated[Visit, Depends(signed_in("billing"))]
 FileVisit = Annotated[Visit, Depends(signed_in("mentor", "support", "training"))]
 StaffVisit = Annotated[Visit, Depends(signed_in("mentor", "support", "training", "billing"))]
 

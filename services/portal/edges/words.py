@@ -82,6 +82,10 @@ class Words:
             "DisputeWithdrawn": say("Contestation retirée"),
             "DisputeSettled": say("Réponse à une ligne contestée"),
             "StatementClosed": say("Appel à facturation clôturé"),
+            "TransferRefused": say("Transfert refusé"),
+            "PrivateCommentsRead": say("Commentaires privés lus"),
+            "EventSkipped": say("Événement mis de côté, écarté"),
+            "SignedIn": say("Connexion au portail"),
         }
         self._transfer_kinds = {
             "one_off": say("Transfert ponctuel"),

@@ -21,6 +21,7 @@ from services.portal.pages.timeline import Span
 router = APIRouter()
 
 SESSIONS_COUNTED: Final = 200
+EVENTS_ASKED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +102,19 @@ async def _known(
             month = calendar.this_month(month_of, zone)
             asked["statement"] = apis.get_or_none(path("mentors", subject.identity, "statements", month), **stamp)
         case "session" if subject.now is not None:
-            month = calendar.this_month(datetime.fromisoformat(subject.now["starts_at"]), zone)
-            asked["statement"] = apis.get_or_none(
-                path("mentors", subject.now["mentor_id"], "statements", month), **stamp
-            )
+            asked["lines"] = _lines(apis, subject, stamp)
             asked["file"] = apis.get_or_none(path("students", subject.now["student_id"], "attendance"), **stamp)
     answers = await asyncio.gather(*(or_problem(one) for one in asked.values()))
     parts = dict(zip(asked, answers, strict=True))
     away = [part for part in answers if isinstance(part, Problem)]
     return Known(instant, {name: None if isinstance(part, Problem) else part for name, part in parts.items()}, away)
+
+
+async def _lines(apis: Apis, subject: Subject, stamp: Mapping[str, str | None]) -> Any:
+    """What the session's events came to, on whichever statement: one that was closed has its correction on a later."""
+    told = await apis.get(path("audit"), **subject.asked, limit=EVENTS_ASKED)
+    events = [item["event_id"] for item in told["items"]]
+    return await apis.get(path("statement-lines"), event_id=events, **stamp) if events else {"items": []}
 
 
 def _named(then: Known, now: Known) -> dict[str, set[str | None]]:
@@ -147,18 +152,22 @@ def _of_student(visit: Visit, at: Known, known: people.People) -> dict[str, str]
     }
     if at.parts.get("sessions") is not None:
         sessions = [Session.model_validate(item) for item in at.parts["sessions"]["items"]]
-        for status in ("scheduled", "held", "cancelled"):
-            count = sum(session.status == status for session in sessions)
-            rows[say("Sessions : %(status)s", status=words.status(status).lower())] = visit.language.number(count)
+        names = {
+            "scheduled": say("Sessions prévues"),
+            "held": say("Sessions tenues"),
+            "cancelled": say("Sessions annulées"),
+        }
+        for status, name in names.items():
+            rows[name] = visit.language.number(sum(session.status == status for session in sessions))
     if at.parts.get("file") is not None:
         file = Attendance.model_validate(at.parts["file"])
         summary = attendance_file.summary(file, calendar.this_week(at.instant, visit.portal.school_zone))
         rows |= {
-            words.standing("attended"): str(summary.attended),
-            words.standing("excused"): str(summary.excused),
-            words.standing("unexcused"): str(summary.unexcused),
-            words.standing("to_qualify"): str(summary.to_qualify),
-            words.standing("missing"): str(summary.missing_weeks),
+            say("Présences au dossier"): str(summary.attended),
+            say("Absences excusées"): str(summary.excused),
+            say("Absences non excusées"): str(summary.unexcused),
+            say("Absences à qualifier"): str(summary.to_qualify),
+            say("Semaines sans session"): str(summary.missing_weeks),
         }
     return rows
 
@@ -203,8 +212,8 @@ def _of_session(visit: Visit, at: Known, known: people.People) -> dict[str, str]
         weeks = Attendance.model_validate(at.parts["file"]).weeks
         found = [one for week in weeks for one in week.sessions if one.session_id == session.session_id]
         rows[say("Dossier de l'étudiant")] = words.standing(found[-1].counts_as) if found else "–"
-    if at.parts.get("statement") is not None:
-        statement = Statement.model_validate(at.parts["statement"])
-        amounts = [line.amount_cents for line in statement.lines if line.session_id == session.session_id]
-        rows[say("Appel à facturation")] = language.money(sum(amounts), statement.currency) if amounts else "–"
+    if at.parts.get("lines") is not None:
+        standing = [line for line in at.parts["lines"]["items"] if line["superseded_by"] is None]
+        worth = sum(line["amount_cents"] for line in standing)
+        rows[say("Appel à facturation")] = language.money(worth, standing[0]["currency"]) if standing else "–"
     return rows

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from services.portal.edges.api_client import PAGE_LIMIT, Problem, or_problem, path
 from services.portal.edges.shapes import Shape
-from services.portal.edges.visit import BillingVisit, Visit
+from services.portal.edges.visit import BillingVisit, ClosingVisit, Visit
 from services.portal.pages import calendar, statements
 from services.portal.pages.downloads import MEDIA_TYPES, handed_on
 
@@ -129,12 +129,12 @@ async def export(visit: BillingVisit, mois: str, forme: str = "csv") -> Response
 
 
 @router.get("/facturation/cloture")
-async def close_page(visit: BillingVisit, mois: str) -> Response:
+async def close_page(visit: ClosingVisit, mois: str) -> Response:
     return await _close_page(visit, mois)
 
 
 @router.post("/facturation/cloture")
-async def close(visit: BillingVisit) -> Response:
+async def close(visit: ClosingVisit) -> Response:
     """Closes exactly what the person saw; where anything has changed since, shows it anew."""
     form = await visit.form()
     month = form.get("mois", "")

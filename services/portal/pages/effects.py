@@ -13,6 +13,7 @@ from services.portal.pages.calendar import this_month
 PATIENCE_S: Final = 1.0
 STEP_S: Final = 0.1
 STILL_TO_COME_S: Final = 60
+STATEMENTS_LOOKED_AT: Final = 3
 
 # What to look for after each event. An e-mail is not expected where nobody has anything new to learn.
 EXPECTED: Final = {
@@ -101,8 +102,12 @@ async def _line(apis: Apis, zone: str, session: Session, event: Event) -> tuple[
     if item is None:
         return None
     statement = Statement.model_validate(item)
-    lines = [line for line in statement.lines if line.event_id == event.event_id]
-    return (lines[-1], statement) if lines else None
+    statements = [statement]
+    if statement.status == "closed":  # Then what is corrected stands on a later one, as an adjustment.
+        later = await apis.get(path("mentors", session.mentor_id, "statements"), limit=STATEMENTS_LOOKED_AT)
+        statements += [Statement.model_validate(one) for one in later["items"]]
+    found = [(line, one) for one in statements for line in one.lines if line.event_id == event.event_id]
+    return found[-1] if found else None
 
 
 async def _entry(apis: Apis, session: Session, event: Event) -> Entry | None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.portal.edges.api_client import Apis, Problem, or_problem, path
-from services.portal.edges.shapes import Email, Mentor, Student
+from services.portal.edges.shapes import Email, Line, Mentor, Student
 from services.portal.edges.visit import SupportVisit, Visit
 from services.portal.pages import calendar, people
 
@@ -20,14 +20,15 @@ EMAILS_SHOWN: Final = 10
 SEARCH_CHARS: Final = 100
 AN_ID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
-# What an identifier may belong to, where it is asked for, and the page that shows it.
+# What an identifier may belong to, where it is asked for, and the page that shows it; fields are those of the answer.
 PLACES: Final[Mapping[str, tuple[Callable[[str], str], str]]] = {
-    "student": (lambda one: path("students", one), "/etudiants/{id}"),
-    "mentor": (lambda one: path("mentors", one), "/chronologie/mentor/{id}"),
-    "session": (lambda one: path("sessions", one), "/sessions/{id}"),
-    "email": (lambda one: path("emails", one), "/e-mails/{id}"),
-    "event": (lambda one: path("audit", "events", one), "/journal/{id}"),
-    "absence": (lambda one: path("absences", one), "/chronologie/absence/{id}"),
+    "student": (lambda one: path("students", one), "/etudiants/{student_id}"),
+    "mentor": (lambda one: path("mentors", one), "/chronologie/mentor/{mentor_id}"),
+    "session": (lambda one: path("sessions", one), "/sessions/{session_id}"),
+    "email": (lambda one: path("emails", one), "/e-mails/{email_id}"),
+    "event": (lambda one: path("audit", "events", one), "/journal/{event_id}"),
+    "absence": (lambda one: path("absences", one), "/chronologie/absence/{absence_id}"),
+    "line": (lambda one: path("statement-lines", one), "/facturation/{mentor_id}/{month}?ligne={key}#l-{key}"),
 }
 
 
@@ -59,10 +60,11 @@ async def search(visit: SupportVisit, q: str = "") -> Response:
 
 
 async def _by_identifier(visit: Visit, wanted: str, identifier: str) -> Response:
-    found = await asyncio.gather(*(or_problem(_there(visit.apis, ask(identifier))) for ask, _ in PLACES.values()))
-    for there, (_, page) in zip(found, PLACES.values(), strict=True):
-        if there is True:
-            return visit.redirect(page.format(id=identifier))
+    found = await asyncio.gather(*(or_problem(visit.apis.get_or_none(ask(identifier))) for ask, _ in PLACES.values()))
+    for there, (kind, (_, page)) in zip(found, PLACES.items(), strict=True):
+        if isinstance(there, Mapping):
+            key = Line.model_validate(there).key if kind == "line" else ""
+            return visit.redirect(page.format(**there, key=key))
     return visit.page(
         "search.html",
         status=404,
@@ -76,10 +78,6 @@ async def _by_identifier(visit: Visit, wanted: str, identifier: str) -> Response
         this_month="",
         away=next((part for part in found if isinstance(part, Problem) and part.status >= 500), None),
     )
-
-
-async def _there(apis: Apis, address: str) -> bool:
-    return await apis.get_or_none(address) is not None
 
 
 def _letters_to(apis: Apis, wanted: str) -> Awaitable[Any]:

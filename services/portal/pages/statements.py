@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from services.portal.edges.api_client import Problem, or_problem, path
 from services.portal.edges.shapes import Line, Statement
-from services.portal.edges.visit import BillingVisit, MentorVisit, NotForYou, StaffVisit, Visit
+from services.portal.edges.visit import BillingVisit, ClosingVisit, MentorVisit, NotForYou, StaffVisit, Visit
 from services.portal.pages import calendar, people
 from services.portal.pages.students import download
 
@@ -151,13 +151,13 @@ async def mentor_month_pdf(visit: BillingVisit, mentor_id: str, month: str) -> R
 
 
 @router.get("/facturation/{mentor_id}/{month}/cloture")
-async def close_page(visit: BillingVisit, mentor_id: str, month: str) -> Response:
+async def close_page(visit: ClosingVisit, mentor_id: str, month: str) -> Response:
     """What closing does, and what is still missing, before it is done."""
     return await _close_page(visit, mentor_id, month)
 
 
 @router.post("/facturation/{mentor_id}/{month}/cloture")
-async def close(visit: BillingVisit, mentor_id: str, month: str) -> Response:
+async def close(visit: ClosingVisit, mentor_id: str, month: str) -> Response:
     form = await visit.form()
     _check(month)
     seen = {"mentor_id": mentor_id, "lines": _whole(form.get("lines")), "total_cents": _whole(form.get("total_cents"))}

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.portal.edges.api_client import Apis, Problem, or_problem, path
-from services.portal.edges.shapes import Attendance, Comment, Session
+from services.portal.edges.shapes import Attendance, Comment, Session, Student
 from services.portal.edges.visit import FileVisit, MentorOrSupport, MentorVisit, StaffVisit, StudentVisit, Visit
 from services.portal.pages import attendance_file, calendar, people, transfer
 
@@ -47,9 +48,10 @@ async def student_sessions(visit: StaffVisit, student_id: str) -> Response:
 
 
 @router.get("/etudiants/{student_id}/informations")
-async def information(visit: StaffVisit, student_id: str, fait: str = "", de: str = "") -> Response:
-    """The tab « Informations », with the transfer (T15)."""
-    return await _information_page(visit, student_id, done=fait, from_mentor_id=de)
+async def information(visit: StaffVisit, student_id: str, fait: str = "", de: str = "", absence: str = "") -> Response:
+    """The tab « Informations », with the transfer (T15); « absence »: for which one it would be."""
+    entered = transfer.TransferForm(absence_id=absence)
+    return await _information_page(visit, student_id, entered=entered, done=fait, from_mentor_id=de)
 
 
 @router.post("/etudiants/{student_id}/verification")
@@ -94,12 +96,23 @@ async def add_comment(visit: MentorOrSupport, student_id: str) -> Response:
 async def attendance(visit: FileVisit, student_id: str) -> Response:
     """« Assiduité »: the file that funders ask for."""
     student, found = await asyncio.gather(people.student(visit.apis, student_id), _attendance(visit.apis, student_id))
-    return visit.page("student_attendance.html", student=student, tab="attendance", **_file(visit, found))
+    return visit.page(
+        "student_attendance.html",
+        student=student,
+        tab="attendance",
+        period=_period(visit, student),
+        **_file(visit, found),
+    )
 
 
 @router.get("/etudiants/{student_id}/assiduite.csv")
 async def attendance_csv(visit: FileVisit, student_id: str) -> Response:
     return await download(visit, path("students", student_id, "attendance.csv"), f"assiduite-{student_id}.csv")
+
+
+@router.get("/etudiants/{student_id}/assiduite.pdf")
+async def attendance_pdf(visit: FileVisit, student_id: str) -> Response:
+    return await download(visit, path("students", student_id, "attendance.pdf"), f"assiduite-{student_id}.pdf")
 
 
 @router.get("/assiduite")
@@ -123,6 +136,13 @@ async def _attendance(apis: Apis, student_id: str) -> Attendance | Problem:
     if isinstance(found, Problem):
         return found
     return Attendance.model_validate(found) if found else Attendance(student_id=student_id)
+
+
+def _period(visit: Visit, student: Student) -> tuple[date, date]:
+    """What a certificate is mostly asked for: from the enrolment until today."""
+    zone = visit.portal.school_zone
+    today = calendar.today(visit.now, zone)
+    return (calendar.today(student.enrolled_at, zone) if student.enrolled_at else today.replace(day=1)), today
 
 
 def _file(visit: Visit, found: Attendance | Problem) -> dict[str, Any]:

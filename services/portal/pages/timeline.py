@@ -83,6 +83,7 @@ async def timeline(
         types=SHOWN_TYPES,
         families=FAMILIES,
         first_page=not suite,
+        this_month=calendar.this_month(visit.now, zone),
         next_cursor=None if isinstance(found, Problem) else found.get("next_cursor"),
         problem=found if isinstance(found, Problem) else None,
         away=effects if isinstance(effects, Problem) else None,

@@ -13,9 +13,10 @@ from services.portal.pages import people
 
 @dataclass(frozen=True, slots=True)
 class TransferForm:
-    """What was typed, and what came of checking it."""
+    """What was typed, for which absence where it is one's, and what came of checking it."""
 
     email: str = ""
+    absence_id: str = ""
     diagnoses: Sequence[Diagnosis] = ()
     problem: Problem | None = None
 
@@ -38,8 +39,8 @@ async def checked(visit: Visit, student_id: str, form: Mapping[str, str]) -> Tra
             idempotency_key=form.get("once", ""),
         )
     except Problem as problem:
-        return TransferForm(email, problem=problem)
-    return TransferForm(email, _diagnoses(answer["diagnoses"]))
+        return TransferForm(email, form.get("absence_id", ""), problem=problem)
+    return TransferForm(email, form.get("absence_id", ""), _diagnoses(answer["diagnoses"]))
 
 
 async def transferred(
@@ -47,6 +48,7 @@ async def transferred(
 ) -> tuple[Student, int] | TransferForm:
     """At once (T3). The student as they were, and the new version; or the form again, with what was refused."""
     email = form.get("mentor_email", "")
+    absence_id = absence_id or form.get("absence_id")
     body = {"mentor_email": email} | ({"absence_id": absence_id} if absence_id else {})
     if form.get("kind") == "permanent":
         body["kind"] = "permanent"
@@ -56,7 +58,7 @@ async def transferred(
             path("students", student_id, "transfer"), body, idempotency_key=form.get("once", "")
         )
     except Problem as problem:
-        return TransferForm(email, _diagnoses(problem.errors), problem)
+        return TransferForm(email, form.get("absence_id", ""), _diagnoses(problem.errors), problem)
     await _wait_for_new_mentor(visit.apis, student_id, before)
     return before, int(done.get("version", 1))
 
