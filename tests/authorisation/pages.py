@@ -80,6 +80,7 @@ EVERYBODY_S: Final = (
     Page("GET /issuer/sign-out", ANYBODY, 303),
     Page("GET /mon-compte", MENTORS | STUDENTS),
     form("/mon-compte/agenda", MENTORS | STUDENTS, 303, lien="aucun"),
+    form("/mon-compte/langue", MENTORS | STUDENTS, 303, langue="fr", courrier="fr"),
     form("/mon-compte/capacite", MENTORS, capacity="beaucoup"),
 )
 

@@ -86,6 +86,7 @@ ACCOUNT_ROUTES: Final = (
     Row("GET /api/mentors/me", MENTORS),
     Row("GET /api/mentors/{bruno_id}", STAFF | {"bruno", "zoe"}),
     Row("PUT /api/students/{student_id}", ACCOUNTS, body={"zoe": "account"}),
+    Row("PUT /api/students/{student_id}/language", frozenset({"zoe", "support"}), body={"language": "fr"}),
     Row("GET /api/students", MENTORS | STAFF),
     Row("GET /api/students", STAFF | {"bruno"}, query={"mentor_id": "{bruno_id}"}),
     Row("GET /api/students/me", STUDENTS),

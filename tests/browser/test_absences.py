@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import WAYS, Visitors, Way
+from tests.browser.conftest import IN_FOUR_WAYS, IN_THE_OTHER_TWO_WAYS, IN_TWO_WAYS, Visitors, Way
 from tests.browser.test_journeys import Cast, local
 from tests.journeys.school import School, at, eventually
 
@@ -35,6 +35,7 @@ def is_planned(school: School, session: dict[str, Any], mentor: dict[str, Any]) 
     return [one for one in listed if one["session_id"] == session["session_id"]]
 
 
+@IN_TWO_WAYS
 @pytest.mark.rule("T1", "T5", "T10", "T12", "T13", "T14", "T15", "T16")
 def test_a_mentor_prepares_an_absence_hands_over_and_takes_back(school: School, visitors: Visitors, way: Way) -> None:
     cast = Cast(school, starts_at=in_days(5))
@@ -100,6 +101,7 @@ def test_a_mentor_prepares_an_absence_hands_over_and_takes_back(school: School, 
     eventually(lambda: cast.now()["mentor_id"] == cast.mentor["mentor_id"], within_s=5)
 
 
+@IN_THE_OTHER_TWO_WAYS
 @pytest.mark.rule("T6", "T8")
 def test_a_student_who_agrees_is_kept_and_the_session_moves_out_of_the_absence(
     school: School, visitors: Visitors, way: Way
@@ -122,22 +124,25 @@ def test_a_student_who_agrees_is_kept_and_the_session_moves_out_of_the_absence(
     eventually(lambda: page.reload() and case.get_by_text(way.say("Réglé"), exact=True).count() == 1, within_s=10)
 
 
+@IN_TWO_WAYS
 @pytest.mark.rule("T17")
-def test_72_hours_before_the_departure_the_page_asks_for_help(school: School, visitors: Visitors) -> None:
+def test_72_hours_before_the_departure_the_page_asks_for_help(school: School, visitors: Visitors, way: Way) -> None:
     cast = Cast(school, starts_at=in_days(2))
-    way = WAYS[0]
     page = visitors.come(way, cast.mentor["name"]).page
     declare(page, way, in_days(2), in_days(3))
     eventually(lambda: page.reload() and page.locator("[role=alert]").count() == 1, within_s=10)
-    page.get_by_label("Message (facultatif)").fill("Trois mentors sondés, aucun n'a de place.")
-    page.get_by_role("button", name="Demander l'aide du support").click()
-    expect(page.get_by_role("status")).to_contain_text("Le support est prévenu.")
+    page.get_by_label(way.say("Message (facultatif)")).fill("Trois mentors sondés, aucun n'a de place.")
+    page.get_by_role("button", name=way.say("Demander l'aide du support")).click()
+    expect(page.get_by_role("status")).to_contain_text(
+        way.say("Le support est prévenu. Vous recevez une confirmation par e-mail.")
+    )
     expect(page.locator("[role=alert]")).to_have_count(0)
-    page.get_by_text("Je reviens plus tôt").click()
-    page.get_by_role("button", name="Terminer l'absence maintenant").click()
-    expect(page.get_by_role("status")).to_contain_text("L'absence est terminée.")
+    page.get_by_text(way.say("Je reviens plus tôt, ou je ne pars plus")).click()
+    page.get_by_role("button", name=way.say("Terminer l'absence maintenant")).click()
+    expect(page.get_by_role("status")).to_contain_text(way.say("L'absence est terminée."))
 
 
+@IN_FOUR_WAYS
 @pytest.mark.rule("T12")
 def test_a_mentor_changes_the_capacity(school: School, visitors: Visitors, way: Way) -> None:
     cast = Cast(school, starts_at=in_days(2))

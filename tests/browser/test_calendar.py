@@ -4,7 +4,7 @@ import httpx
 from icalendar import Calendar
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visitors, Way
+from tests.browser.conftest import IN_THE_OTHER_TWO_WAYS, Visitors, Way
 from tests.browser.test_absences import in_days
 from tests.browser.test_journeys import Cast
 from tests.journeys.school import School, eventually
@@ -16,6 +16,7 @@ def entries(address: str) -> list[str]:
     return [str(entry["uid"]) for entry in Calendar.from_ical(answer.text).walk("VEVENT")]
 
 
+@IN_THE_OTHER_TWO_WAYS
 def test_mentor_and_student_subscribe_to_their_sessions(school: School, visitors: Visitors, way: Way) -> None:
     cast = Cast(school, starts_at=in_days(3))
     expected = f"{cast.session['session_id']}@relais"

@@ -3,12 +3,13 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import WAYS, Visitors, Way
+from tests.browser.conftest import IN_TWO_WAYS, WAYS, Visitors, Way
 from tests.browser.test_absences import declare, in_days, is_planned
 from tests.browser.test_journeys import Cast
 from tests.journeys.school import School, at, eventually
 
 
+@IN_TWO_WAYS
 @pytest.mark.rule("S1", "T17")
 def test_what_needs_the_mentor_stands_first_and_leads_there(school: School, visitors: Visitors, way: Way) -> None:
     cast = Cast(school, starts_at=at(hours=-3))

@@ -162,32 +162,6 @@ def test_a_mentor_moves_a_session_without_cancelling_it(school: School, visitors
     assert datetime.fromisoformat(cast.now()["starts_at"]) == new_start
 
 
-@pytest.mark.rule("T3", "T11", "T15", "T18")
-def test_a_mentor_transfers_a_student_by_the_exact_email(school: School, visitors: Visitors) -> None:
-    cast = Cast(school, starts_at=at(days=3))
-    visitor = visitors()
-    page = visitor.page
-    visitor.sign_in(cast.mentor["name"])
-    page.get_by_role("link", name="Mes étudiants").first.click()
-    page.get_by_role("link", name=cast.student["name"]).click()
-    page.get_by_role("link", name="Informations").click()
-
-    page.get_by_label("E-mail exact du nouveau mentor").fill("personne@example.org")
-    page.get_by_role("button", name="Vérifier").click()
-    expect(page.locator(".diagnoses li")).to_have_count(4)
-    expect(page.locator(".diagnoses li").first).to_contain_text("n'est celle d'aucun compte mentor")
-    expect(page.get_by_role("button", name=re.compile("Transférer maintenant"))).to_have_count(0)
-
-    page.get_by_label("E-mail exact du nouveau mentor").fill(cast.colleague["email"])
-    page.get_by_role("button", name="Vérifier").click()
-    expect(page.locator(".diagnoses li.no")).to_have_count(0)
-    page.get_by_role("button", name=re.compile("Transférer maintenant")).click()
-
-    expect(page.get_by_role("status")).to_contain_text("Le transfert est fait.")
-    expect(page.locator(".facts").first).to_contain_text(cast.colleague["name"])
-    eventually(lambda: cast.now()["mentor_id"] == cast.colleague["mentor_id"], within_s=5)
-
-
 def test_a_past_session_is_documented_as_held(school: School, visitors: Visitors) -> None:
     cast = Cast(school, starts_at=at(hours=-2))
     visitor = visitors()
@@ -200,36 +174,6 @@ def test_a_past_session_is_documented_as_held(school: School, visitors: Visitors
     expect(page.get_by_role("status")).to_contain_text("la session a eu lieu")
     expect(panel(page)).to_contain_text("100\u202f%")
     expect(panel(page)).to_contain_text("Présent")
-
-
-def test_a_session_is_planned_by_its_mentor(school: School, visitors: Visitors) -> None:
-    cast = Cast(school, starts_at=at(days=3))
-    visitor = visitors()
-    page = visitor.page
-    visitor.sign_in(cast.mentor["name"])
-    page.goto("/sessions/nouvelle")
-    page.get_by_label("Étudiant").select_option(label=cast.student["name"])
-    page.get_by_label("Date et heure").fill(local(at(days=9)).strftime("%Y-%m-%dT10:00"))
-    page.get_by_role("button", name="Planifier la session").click()
-    expect(page.get_by_role("status")).to_contain_text("La session est planifiée.")
-
-
-def test_everything_works_without_javascript(school: School, visitors: Visitors) -> None:
-    cast = Cast(school, starts_at=at(days=3))
-    visitor = visitors(java_script_enabled=False)
-    page = visitor.page
-    visitor.sign_in(cast.mentor["name"])
-    page.goto(f"{cast.session_path}/annuler")
-    page.get_by_role("radio", name=re.compile("plus de 24h avant")).check()
-    page.get_by_role("button", name="Annuler la session").click()
-    expect(page.get_by_role("status")).to_contain_text("La session est annulée.")
-    for _ in range(20):
-        if "Envoyé" in panel(page).inner_text():
-            break
-        page.wait_for_timeout(200)
-        page.reload()
-    expect(panel(page)).to_contain_text("Annulée plus de 24h avant")
-    expect(panel(page)).to_contain_text("Envoyé")
 
 
 def test_a_form_sent_twice_does_one_thing(school: School, visitors: Visitors) -> None:
@@ -245,39 +189,6 @@ def test_a_form_sent_twice_does_one_thing(school: School, visitors: Visitors) ->
     answers = [page.request.post(f"{cast.session_path}/annuler", form=form, max_redirects=0) for _ in range(2)]
     assert [answer.status for answer in answers] == [303, 303]
     assert cast.event_types().count("relais.sessions.SessionCancelled.v1") == 1
-
-
-def test_a_student_reads_what_a_cancellation_says_and_no_more(school: School, visitors: Visitors) -> None:
-    cast = Cast(school, starts_at=at(days=2))
-    cancellation = {"reason": "other", "note": "Je suis souffrante.", "cause": "mentor"}
-    school.ok("POST", f"{cast.session_path}/cancellation", cancellation, role="mentor", email=cast.mentor["email"])
-    visitor = visitors()
-    page = visitor.page
-    visitor.sign_in(cast.student["name"], student=True)
-    page.goto(cast.session_path)
-    expect(page.locator("main")).to_contain_text("Je suis souffrante.")
-    expect(page.locator("main")).to_contain_text("Cette session peut être rattrapée")
-    expect(page.locator("main")).not_to_contain_text("Ce que cela a causé")
-    page.goto("/assiduite")
-    expect(page.locator("table")).to_contain_text("Absence excusée")
-    assert page.goto(f"/etudiants/{cast.student['student_id']}/commentaires").status == 403  # type: ignore[union-attr]
-    expect(page.get_by_role("heading", level=1)).to_contain_text("ne vous est pas destinée")
-
-
-@pytest.mark.rule("T14")
-def test_a_private_comment_is_left_for_the_replacement(school: School, visitors: Visitors) -> None:
-    cast = Cast(school, starts_at=at(days=2))
-    visitor = visitors()
-    page = visitor.page
-    visitor.sign_in(cast.mentor["name"])
-    page.goto(f"/etudiants/{cast.student['student_id']}/commentaires")
-    page.get_by_label("Congés à partir du").fill(local(at(days=7)).strftime("%Y-%m-%d"))
-    page.get_by_label("Retour le").fill(local(at(days=14)).strftime("%Y-%m-%d"))
-    page.get_by_label("Sur l'étudiant").fill("Avance bien ; bloque sur les tests.")
-    page.get_by_role("button", name="Enregistrer la note").click()
-    expect(page.get_by_role("status")).to_contain_text("Le commentaire est enregistré.")
-    expect(page.locator("article")).to_contain_text("Passage de relais")
-    expect(page.locator("article")).to_contain_text("bloque sur les tests")
 
 
 def test_support_finds_a_person_an_event_and_an_email(school: School, visitors: Visitors) -> None:

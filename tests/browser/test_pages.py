@@ -1,9 +1,7 @@
 """What every page keeps to: light, wide or narrow, both languages, the keyboard, and nothing from elsewhere."""
 
-from typing import Any
-
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
 from tests.browser.conftest import Visitor, Visitors
 from tests.browser.test_journeys import Cast, local
@@ -57,36 +55,34 @@ PAGES_OF_OTHERS = {
 }
 
 
-WIDE: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
-PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}
-# What looks different on a phone and in the dark; the rest of a page is the same there.
-RULES_OF_LOOKS = ("color-contrast", "target-size")
+WIDE: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 740}
+# What is different on a phone and in the dark; the rest of a page is the same there.
+LOOKS = ("color-contrast", "target-size", "scrollable-region-focusable")
+UNNAMED = """[...document.querySelectorAll('input:not([type=hidden]), select, textarea')]
+    .filter(one => !one.labels.length && !one.ariaLabel).map(one => one.name)"""
 
 
-@pytest.mark.parametrize(("look", "rules"), [(WIDE, ()), (PHONE, RULES_OF_LOOKS)], ids=["wide", "phone"])
+@pytest.mark.parametrize("who", ["mentor", "student", *PAGES_OF_OTHERS])
 def test_each_page_is_light_fits_and_is_open_to_everybody(
-    school: School, cast: Cast, visitors: Visitors, look: dict[str, Any], rules: tuple[str, ...]
+    school: School, cast: Cast, visitors: Visitors, who: str
 ) -> None:
-    of_absence = declared(school, cast)
-    visitor = visitors(**look)
-    visitor.page.goto("/connexion")
-    _is_well(visitor, "/connexion")
-    assert visitor.barriers(*rules) == []
-    visitor.sign_in(cast.mentor["name"])
-    for path in (*pages_of_mentor(cast), *of_absence):
+    visitor = visitors()
+    match who:
+        case "mentor":
+            visitor.enter(cast.mentor["name"])
+            paths = [*pages_of_mentor(cast), *declared(school, cast)]
+        case "student":
+            visitor.page.goto("/connexion")
+            _is_well(visitor, "/connexion")
+            visitor.enter(cast.student["name"], student=True)
+            paths = ["/", "/sessions", "/sessions?vue=a-venir", cast.session_path, "/assiduite", "/mon-compte"]
+        case _:
+            visitor.enter(who)
+            paths = [*PAGES_OF_OTHERS[who]]
+    for path in paths:
         _open(visitor, path)
-        assert visitor.barriers(*rules) == [], path
-    visitor.context.clear_cookies()
-    visitor.sign_in(cast.student["name"], student=True)
-    for path in ("/", "/sessions", "/sessions?vue=a-venir", cast.session_path, "/assiduite", "/mon-compte"):
-        _open(visitor, path)
-        assert visitor.barriers(*rules) == [], path
-    for who, paths in PAGES_OF_OTHERS.items():
-        visitor.context.clear_cookies()
-        visitor.sign_in(who)
-        for path in paths:
-            _open(visitor, path)
-            assert visitor.barriers(*rules) == [], path
+        assert visitor.page.evaluate(UNNAMED) == [], path
 
 
 def test_pages_are_in_english_where_that_is_chosen(cast: Cast, visitors: Visitors) -> None:
@@ -97,9 +93,6 @@ def test_pages_are_in_english_where_that_is_chosen(cast: Cast, visitors: Visitor
     page.get_by_role("button", name="English").click()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.get_by_role("link", name="My sessions").first).to_be_visible()
-    for path in pages_of_mentor(cast):
-        _open(visitor, path)
-        expect(page.locator("html")).to_have_attribute("lang", "en")
     page.goto(f"{cast.session_path}/annuler")
     expect(page.locator(".reason.closed").first).to_contain_text("This reason appears only within the 24 h")
 
@@ -113,18 +106,6 @@ def test_the_keyboard_alone_leads_to_the_content(cast: Cast, visitors: Visitors)
     expect(page.get_by_role("link", name="Aller au contenu")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
-
-
-def test_each_field_and_choice_has_a_name(cast: Cast, visitors: Visitors) -> None:
-    visitor = visitors()
-    visitor.sign_in(cast.mentor["name"])
-    for path in pages_of_mentor(cast):
-        visitor.page.goto(path)
-        unnamed = visitor.page.evaluate(
-            "[...document.querySelectorAll('input:not([type=hidden]), select, textarea')]"
-            ".filter(one => !one.labels.length && !one.ariaLabel).map(one => one.name)"
-        )
-        assert unnamed == [], path
 
 
 def test_a_signed_out_person_is_asked_who_they_are_and_comes_back(cast: Cast, visitors: Visitors) -> None:
@@ -147,6 +128,17 @@ def _open(visitor: Visitor, path: str) -> None:
 
 
 def _is_well(visitor: Visitor, path: str) -> None:
+    """Drawn once, looked at wide and narrow, in the light and in the dark."""
+    page = visitor.page
+    page.set_viewport_size(WIDE)
     assert visitor.weight_bytes() <= WEIGHT_LIMIT_BYTES, path
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
     assert not visitor.overflows(), path
-    expect(visitor.page.get_by_role("heading", level=1)).to_have_count(1)
+    assert visitor.barriers() == [], path
+    page.emulate_media(color_scheme="dark")
+    assert visitor.barriers("color-contrast") == [], f"{path}, in the dark"
+    page.set_viewport_size(PHONE)
+    assert not visitor.overflows(), f"{path}, on a phone"
+    assert visitor.barriers(*LOOKS) == [], f"{path}, on a phone in the dark"
+    page.emulate_media(color_scheme="light")
+    assert visitor.barriers(*LOOKS) == [], f"{path}, on a phone"

@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visitors, Way
+from tests.browser.conftest import IN_FOUR_WAYS, IN_THE_OTHER_TWO_WAYS, Visitors, Way
 from tests.browser.test_absences import in_days
 from tests.browser.test_journeys import Cast
 from tests.journeys.school import School, at, eventually
 
 
+@IN_FOUR_WAYS
 @pytest.mark.rule("S9", "T2")
 def test_a_move_says_first_what_it_runs_into_and_can_be_taken_back(
     school: School, visitors: Visitors, way: Way
@@ -46,6 +47,7 @@ def test_a_move_says_first_what_it_runs_into_and_can_be_taken_back(
     assert cast.now()["version"] == 3
 
 
+@IN_THE_OTHER_TWO_WAYS
 @pytest.mark.rule("S3", "T6", "T8")
 def test_a_missed_session_is_made_up_for_and_both_say_so(school: School, visitors: Visitors, way: Way) -> None:
     cast = Cast(school, starts_at=in_days(4))

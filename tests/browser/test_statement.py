@@ -3,11 +3,12 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visitors, Way
+from tests.browser.conftest import IN_FOUR_WAYS, Visitors, Way
 from tests.browser.test_journeys import Cast, local
 from tests.journeys.school import School, at, eventually
 
 
+@IN_FOUR_WAYS
 @pytest.mark.rule("S8")
 def test_a_line_is_explained_disputed_and_answered(school: School, visitors: Visitors, way: Way) -> None:
     cast = Cast(school, starts_at=at(hours=-2))

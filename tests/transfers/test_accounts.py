@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.transfers.domain import change_capacity, mentor, register_mentor, update_student
+from services.transfers.domain import change_capacity, choose_language, mentor, register_mentor, update_student
 from services.transfers.domain.change_capacity import CAPACITY_MAX, ChangeCapacity
+from services.transfers.domain.choose_language import ChooseLanguage
 from services.transfers.domain.enrol_student import EnrolStudent
 from services.transfers.domain.mentor import (
     MentorCapacityChanged,
@@ -17,7 +18,15 @@ from services.transfers.domain.mentor import (
     StudentAssigned,
 )
 from services.transfers.domain.register_mentor import RegisterMentor
-from services.transfers.domain.student import Enrolled, Funding, StudentEnrolled, StudentUpdated, Weekday
+from services.transfers.domain.student import (
+    Enrolled,
+    Funding,
+    LanguageChosen,
+    StudentEnrolled,
+    StudentUpdated,
+    Weekday,
+    evolve,
+)
 from services.transfers.domain.update_student import UpdateStudent
 from tests.spec import Specification
 from tests.transfers.school import (
@@ -135,3 +144,25 @@ def test_a_student_sent_again_changes_only_what_differs() -> None:
     other = replace(STUDENT_PROFILE, funding=Funding.APPRENTICESHIP, training_day=Weekday.THURSDAY)
     assert update_student.decide(UpdateStudent(STUDENT_PROFILE), student) == []
     assert update_student.decide(UpdateStudent(other), student) == [StudentUpdated(other)]
+
+
+def test_a_student_chooses_a_language_and_the_directory_no_longer_changes_it() -> None:
+    student = Enrolled(STUDENT_PROFILE, ADA, NOW)
+    english = replace(STUDENT_PROFILE, language="en")
+    assert choose_language.decide(ChooseLanguage("en"), student) == [LanguageChosen(english)]
+    chosen = evolve(student, LanguageChosen(english))
+    assert isinstance(chosen, Enrolled)
+    assert choose_language.decide(ChooseLanguage("en"), chosen) == []
+    assert update_student.decide(UpdateStudent(STUDENT_PROFILE), chosen) == []
+    moved = replace(STUDENT_PROFILE, project="Projet 2")
+    assert update_student.decide(UpdateStudent(moved), chosen) == [StudentUpdated(replace(moved, language="en"))]
+
+
+def test_the_directory_s_language_holds_until_the_student_chooses_even_the_same_one() -> None:
+    student = Enrolled(STUDENT_PROFILE, ADA, NOW)
+    english = replace(STUDENT_PROFILE, language="en")
+    assert update_student.decide(UpdateStudent(english), student) == [StudentUpdated(english)]
+    kept = evolve(student, LanguageChosen(STUDENT_PROFILE))
+    assert choose_language.decide(ChooseLanguage("fr"), student) == [LanguageChosen(STUDENT_PROFILE)]
+    assert isinstance(kept, Enrolled)
+    assert update_student.decide(UpdateStudent(english), kept) == []

@@ -13,15 +13,13 @@ from starlette.responses import Response
 from services.chassis.auth import Principal, Unauthenticated
 from services.chassis.refusal import Unavailable
 from services.portal.edges.api_client import Problem
-from services.portal.edges.language import CODES
 from services.portal.edges.oidc import Pending, ProviderAway, SignInFailed, Tokens
 from services.portal.edges.session_cookie import ROLES, Person, Role, Session
-from services.portal.edges.visit import LANGUAGE_COOKIE, AnyVisit, Visit
+from services.portal.edges.visit import AnyVisit, Visit
 
 router = APIRouter()
 log = logging.getLogger("relais.sign_in")
 
-YEAR_S: Final = 365 * 24 * 3600
 OWN_ACCOUNT: Final = {"mentor": ("/api/mentors/me", "mentor_id"), "student": ("/api/students/me", "student_id")}
 
 
@@ -117,16 +115,7 @@ async def signed_out(visit: AnyVisit) -> Response:
 async def choose_language(visit: AnyVisit) -> Response:
     form = await visit.form()
     response = visit.redirect(inside(form.get("suite", "")))
-    if form.get("langue") in CODES:
-        response.set_cookie(
-            LANGUAGE_COOKIE,
-            form["langue"],
-            max_age=YEAR_S,
-            path="/",
-            httponly=True,
-            samesite="lax",
-            secure=visit.portal.cookies.is_secure(visit.request),
-        )
+    visit.speak(response, form.get("langue", ""))
     return response
 
 

@@ -23,6 +23,7 @@ from services.portal.edges.routes import Upstreams
 from services.portal.edges.session_cookie import Person, Role, Session, SessionCookies
 
 LANGUAGE_COOKIE: Final = "relais_language"
+YEAR_S: Final = 365 * 24 * 3600
 MAX_FORM_FIELDS: Final = 50
 STAFF: Final = ("support", "billing", "training")
 
@@ -157,6 +158,19 @@ class Visit:
         """A part of a page as it changes (server-sent events)."""
         person = f"{self.person.role}:{self.person.email}"
         return Live(self.portal.streams, person, look, every_s=every_s)
+
+    def speak(self, response: Response, code: str) -> None:
+        """The pages' language from now on, kept in the browser."""
+        if code in CODES:
+            response.set_cookie(
+                LANGUAGE_COOKIE,
+                code,
+                max_age=YEAR_S,
+                path="/",
+                httponly=True,
+                samesite="lax",
+                secure=self.portal.cookies.is_secure(self.request),
+            )
 
     def redirect(self, to: str) -> Response:
         """After a command: see the page that shows what it did (303)."""

@@ -45,6 +45,22 @@ async def change_calendar(visit: SignedIn) -> Response:
     return visit.redirect(f"/mon-compte?fait={'revoque' if form.get('lien') == 'aucun' else 'agenda'}#agenda")
 
 
+@router.post("/mon-compte/langue")
+async def choose_languages(visit: SignedIn) -> Response:
+    """The pages' language is the browser's; that of the e-mails a student's own choice, which the directory keeps."""
+    form = await visit.form()
+    if visit.person.role not in ("mentor", "student"):
+        raise NotForYou
+    if visit.person.role == "student":
+        try:
+            await visit.apis.put(path("students", visit.own_id, "language"), {"language": form.get("courrier", "")})
+        except Problem as problem:
+            return await _page(visit, form, problem=problem)
+    response = visit.redirect("/mon-compte?fait=langue#preferences")
+    visit.speak(response, form.get("langue", ""))
+    return response
+
+
 async def _page(
     visit: Visit, form: Mapping[str, str] | None = None, *, problem: Problem | None = None, done: str = ""
 ) -> Response:

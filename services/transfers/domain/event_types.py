@@ -15,6 +15,7 @@ EVENT_TYPES: Final[Mapping[str, type]] = {
     "transfers.LeaveOver.v1": mentor.LeaveOver,
     "transfers.StudentEnrolled.v1": student.StudentEnrolled,
     "transfers.StudentUpdated.v1": student.StudentUpdated,
+    "transfers.LanguageChosen.v1": student.LanguageChosen,
     "transfers.StudentTransferred.v1": student.StudentTransferred,
     "transfers.TransferRefused.v1": refused_transfer.TransferRefused,
     "transfers.PrivateCommentAdded.v1": student.PrivateCommentAdded,

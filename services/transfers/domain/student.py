@@ -56,6 +56,13 @@ class StudentUpdated:
 
 
 @dataclass(frozen=True, slots=True)
+class LanguageChosen:
+    """The student chose the language of their e-mails: the profile as it is from then on."""
+
+    profile: StudentProfile
+
+
+@dataclass(frozen=True, slots=True)
 class StudentTransferred:
     from_mentor_id: UUID
     to_mentor_id: UUID
@@ -87,7 +94,7 @@ class PrivateCommentAdded:
         return self.return_on is not None
 
 
-StudentEvent = StudentEnrolled | StudentUpdated | StudentTransferred | PrivateCommentAdded
+StudentEvent = StudentEnrolled | StudentUpdated | LanguageChosen | StudentTransferred | PrivateCommentAdded
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,7 @@ class Enrolled:
     """A student with a mentor.
 
     `lenders` are the mentors who handed the student over for a while, oldest first: the student can return to them.
+    `chosen_language` is the student's own choice, which the directory does not change.
     """
 
     profile: StudentProfile
@@ -108,6 +116,7 @@ class Enrolled:
     lenders: tuple[UUID, ...] = ()
     transfers: tuple[StudentTransferred, ...] = ()
     comments: tuple[PrivateCommentAdded, ...] = ()
+    chosen_language: str | None = None
 
     @property
     def mentors(self) -> frozenset[UUID]:
@@ -154,6 +163,8 @@ def evolve(student: Student, event: StudentEvent) -> Student:
     match event:
         case StudentEnrolled() | StudentUpdated():
             return replace(student, profile=event.profile)
+        case LanguageChosen():
+            return replace(student, profile=event.profile, chosen_language=event.profile.language)
         case StudentTransferred():
             return replace(
                 student,

@@ -1,6 +1,6 @@
 """The directory sends a student's account again. Who accompanies the student is left alone: that is for transfers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.transfers.domain.student import Enrolled, StudentProfile, StudentUpdated
 
@@ -11,5 +11,6 @@ class UpdateStudent:
 
 
 def decide(command: UpdateStudent, student: Enrolled) -> list[StudentUpdated]:
-    """Only a difference becomes an event; the same account again is silence."""
-    return [] if command.profile == student.profile else [StudentUpdated(command.profile)]
+    """Only a difference becomes an event; the same account again is silence. A language that was chosen stays."""
+    profile = replace(command.profile, language=student.chosen_language or command.profile.language)
+    return [] if profile == student.profile else [StudentUpdated(profile)]

@@ -17,6 +17,7 @@ READ_STUDENT: Final = Rule(
     mentor=ACCOMPANIES | LENDS, student=IS, support=ALL, directory=ALL, billing=ALL, training=ALL
 )
 READ_OWN_STUDENT: Final = Rule(student=IS)
+CHOOSE_LANGUAGE: Final = Rule(student=IS, support=ALL)
 TRANSFER: Final = Rule(mentor=ACCOMPANIES, support=ALL)
 COMMENT: Final = Rule(mentor=ACCOMPANIES | LENDS, support=ALL)
 PREPARE_ABSENCE: Final = Rule(mentor=HOLDS, support=ALL)

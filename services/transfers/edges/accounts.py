@@ -12,9 +12,10 @@ from services.chassis.access import patient
 from services.chassis.auth import Principal
 from services.chassis.commands import CommandRequest, Decision, check_if_match
 from services.chassis.http import MAX_LIMIT, Instant, Limit, Page
-from services.transfers.domain import change_capacity, enrol_student, register_mentor, update_student
+from services.transfers.domain import change_capacity, choose_language, enrol_student, register_mentor, update_student
 from services.transfers.domain.absence import declaration
 from services.transfers.domain.change_capacity import ChangeCapacity
+from services.transfers.domain.choose_language import ChooseLanguage
 from services.transfers.domain.enrol_student import EnrolStudent
 from services.transfers.domain.mentor import NotRegistered, Registered
 from services.transfers.domain.register_mentor import RegisterMentor
@@ -29,6 +30,7 @@ from services.transfers.edges.shapes import (
     MentorAnswer,
     MentorContact,
     NewCapacity,
+    NewLanguage,
     StudentAnswer,
     StudentItem,
 )
@@ -173,6 +175,24 @@ def student_routes(office: Office) -> APIRouter:
 
         with office.locks.held(body.mentor_id):
             return office.commands.execute(request, attempt)
+
+    @router.put("/students/{student_id}/language", responses={200: {"model": StudentAnswer}})
+    def put_language(
+        student_id: UUID,
+        body: NewLanguage,
+        request: Annotated[CommandRequest, access.CHOOSE_LANGUAGE.command],
+    ) -> Response:
+        """The language of the student's e-mails, as they choose it; the directory no longer changes it."""
+
+        def attempt() -> Decision:
+            work = Work(office.store)
+            student = work.enrolled(student_id)
+            office.guard.check(access.CHOOSE_LANGUAGE, request.person, student_id=student_id)
+            check_if_match(request, work.loaded_version(student_id))
+            work.decided(student_id, choose_language.decide(ChooseLanguage(body.language), student))
+            return Decision(work.changes(), lambda: _student(work, student_id).model_dump())
+
+        return office.commands.execute(request, attempt)
 
     @router.get("/students")
     def students(

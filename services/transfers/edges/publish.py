@@ -18,6 +18,7 @@ from services.transfers.domain.comments_read import PrivateCommentsRead
 from services.transfers.domain.mentor import MentorCapacityChanged, MentorRegistered, MentorUpdated
 from services.transfers.domain.refused_transfer import TransferRefused
 from services.transfers.domain.student import (
+    LanguageChosen,
     PrivateCommentAdded,
     StudentEnrolled,
     StudentProfile,
@@ -47,7 +48,7 @@ def _contract(recorded: Recorded) -> Contract | None:
             return contract.StudentEnrolled(
                 student_id=who, mentor_id=event.mentor_id, enrolled_at=event.enrolled_at, **_student(event.profile)
             )
-        case StudentUpdated() as event:
+        case StudentUpdated() | LanguageChosen() as event:
             return contract.StudentUpdated(student_id=who, **_student(event.profile))
         case StudentTransferred() as event:
             return contract.StudentTransferred(

@@ -132,6 +132,10 @@ class EnrolledAccount(StudentAccount):
     mentor_id: UUID
 
 
+class NewLanguage(Body):
+    language: Literal["fr", "en"]
+
+
 class NewCapacity(Body):
     capacity: Capacity
 
