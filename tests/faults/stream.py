@@ -117,12 +117,12 @@ class Stream:
             self.accepted.append((found["session_id"], found["version"]))
         return found
 
-    def settled(self) -> Verdict:
-        """The verdict of the oracle on all that was sent so far, as soon as it is clean, or the last one.
+    def settled(self, *, within_s: float = SETTLE_S) -> Verdict:
+        """The verdict of the oracle on all that was sent so far, as soon as it is clean, or the last one in time.
 
         Its ``committed_count`` is that of the commands accepted since the last look.
         """
-        deadline = time.monotonic() + SETTLE_S
+        deadline = time.monotonic() + within_s
         while True:
             try:
                 verdict = judge(self.relais.database_url, self.relais.kafka_bootstrap_servers)
