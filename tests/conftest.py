@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -126,14 +127,18 @@ class RunningRelais:
         except FileNotFoundError:
             return False
 
+    def kill(self, process: str) -> None:
+        """kill -9 of one of its processes; the supervisor starts it again."""
+        os.kill(self.processes[process], signal.SIGKILL)
+
     def stop(self) -> int:
         """SIGTERM; gives the exit status."""
         self.process.terminate()
         return self.process.wait(DOWN_TIMEOUT_S)
 
 
-def start_relais(data_dir: Path, *options: str, **environment: str) -> RunningRelais:
-    """Starts `relais up` on a free port and waits until it is ready."""
+def start_relais(data_dir: Path, *options: str, code: Path = ROOT, **environment: str) -> RunningRelais:
+    """Starts `relais up` on a free port, from the ``code`` of any version, and waits until it is ready."""
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "up.log"
     with log.open("ab") as output:
@@ -142,11 +147,11 @@ def start_relais(data_dir: Path, *options: str, **environment: str) -> RunningRe
                 *(sys.executable, "-m", "services.cli.main", "up"),
                 *("--port", str(free_ports(1)[0]), "--data-dir", str(data_dir), *options),
             ],
-            cwd=ROOT,
+            cwd=code,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
+            env={**os.environ, "PYTHONPATH": f"{code}{os.pathsep}{code / 'schemas'}", **environment},
         )
     relais = RunningRelais(process, data_dir, log)
     try:

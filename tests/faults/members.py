@@ -45,6 +45,7 @@ EFFECTS = """
 CREATE TABLE IF NOT EXISTS billing.effects (
     effect_id bigint GENERATED ALWAYS AS IDENTITY, event_id uuid, student_id text, session_id uuid, version bigint
 );
+CREATE INDEX IF NOT EXISTS effects_by_student ON billing.effects (student_id, effect_id);
 CREATE TABLE IF NOT EXISTS billing.chains (student_id text PRIMARY KEY, links bigint, digest bytea);
 CREATE TABLE IF NOT EXISTS billing.broken (event_id uuid PRIMARY KEY);
 GRANT ALL ON billing.effects, billing.chains, billing.broken TO relais_billing

@@ -1,7 +1,5 @@
 """A stream of commands that does not give up: each one is repeated under its Idempotency-Key until it is answered."""
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -143,10 +141,6 @@ class Stream:
         parser = BytesHeaderParser()
         messages = [parser.parsebytes(file.read_bytes()) for file in (self.relais.data_dir / "mail").glob("*.eml")]
         return len(messages) - len({message["Message-ID"] for message in messages})
-
-    def kill(self, process: str) -> None:
-        """kill -9 of one of its processes."""
-        os.kill(self.relais.processes[process], signal.SIGKILL)
 
     def take_repeated_count(self) -> int:
         """How often a command was sent again since the last look."""

@@ -64,7 +64,7 @@ def jumpy(stream: Stream, clock: WallClock, folder: Path) -> Iterator[Replica]:
         ]
         eventually(lambda: all(each.answers() for each in begun), "the replicas answer")
         ours = begun[0]
-        stream.kill("sessions")
+        stream.relais.kill("sessions")
         eventually(lambda: ours.metric("relais_relay_active") == 1, "the relay with the clock that jumps is active")
         yield ours
 

@@ -142,9 +142,7 @@ def fill(disk: Disk, choice: random.Random, *, also_for_its_log: bool) -> tuple[
     if disk.is_mounted:
         assert isinstance(error, psycopg.OperationalError), "waited for by consumers, 503 to people"
     assert any(text in disk.log.read_text(errors="replace") for text in FULL)
-    if disk.postgres.pid is None:  # Without room for its write-ahead log it ends rather than lie.
-        disk.postgres.start()
-    eventually(lambda: _answers(database), "PostgreSQL is back")
+    eventually(lambda: answers(disk, database), "PostgreSQL is back")
     assert append_until(store, accepted, AFTER) is None
     verdict = Verdict(committed_count=len(accepted))
     verdict.compare("events", accepted, stored(disk.database_url))
@@ -165,7 +163,9 @@ def stored(database_url: str) -> list[Row]:
         return [(row[0], row[1]) for row in connection.execute(STORED)]
 
 
-def _answers(database: Database) -> bool:
+def answers(disk: Disk, database: Database) -> bool:
+    if disk.postgres.pid is None:  # Without room for its write-ahead log it ends rather than lie.
+        disk.postgres.start()
     with suppress(psycopg.OperationalError), database.connection() as connection:
         connection.execute("SELECT 1")
         return True

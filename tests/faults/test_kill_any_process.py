@@ -36,7 +36,7 @@ def kill_amid(stream: Stream, victims: tuple[str, ...], command_count: int, choi
         for victim, at_count in zip(victims, at_counts, strict=True):
             while stream.answered_count < at_count:
                 time.sleep(0.002)
-            stream.kill(victim)
+            stream.relais.kill(victim)
             killed.append(victim)
             if victim == "supervisor":
                 stream.relais = start_again(stream.relais)
