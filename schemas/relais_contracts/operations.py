@@ -1,5 +1,5 @@
-"""Events of every service, on the topic `relais.operations`: what support decides about the events themselves, and who
-signs in."""
+"""Events of every service, on the topic `relais.operations`: what support decides about the events themselves, what
+operators switch, and who signs in."""
 
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -40,4 +40,19 @@ class SignedIn(Contract):
     signed_in_at: Instant = required("When.")
 
 
-EVENTS: tuple[type[Contract], ...] = (EventSkipped, SignedIn)
+class ViewSwitched(Contract):
+    """An operator (the actor) put a view that was built again in the place of the live one."""
+
+    ce_type: ClassVar[str] = "relais.operations.ViewSwitched.v1"
+    topic: ClassVar[str] = TOPIC
+    key_field: ClassVar[str] = "service"
+
+    service: str = required("The service whose view it is.")
+    view: str = required("The view's name.")
+    from_version: Annotated[int, Field(ge=1)] = required("The version that served until then; each switch adds one.")
+    to_version: Annotated[int, Field(ge=2)] = required("The version that serves since.")
+    row_count: Annotated[int, Field(ge=0)] = required("Rows of the view, all of its tables together.")
+    switched_at: Instant = required("When.")
+
+
+EVENTS: tuple[type[Contract], ...] = (EventSkipped, SignedIn, ViewSwitched)

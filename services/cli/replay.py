@@ -1,6 +1,8 @@
 """`relais replay VIEW`: builds a view again beside the live one; shows the differences; switches."""
 
 import asyncio
+import getpass
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -113,8 +115,16 @@ async def _replay(
         built = await rebuild.build()
         found = await rebuild.compare() if diff else []
         if switch:
-            await rebuild.switch()
+            await rebuild.switch(by=f"operator:{_own_name()}")
         return built, found
+
+
+def _own_name() -> str:
+    """Who runs this command; a container's user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _drop(settings: Settings, view: View) -> None:

@@ -12,8 +12,10 @@ from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.lag import LagWatch
 from services.chassis.lag_api import lag_router
-from services.chassis.parked_api import PARKED_EVENTS, no_others, parked_gauges, parked_router, with_skips
+from services.chassis.operations import OPERATIONS_EVENTS, with_operations
+from services.chassis.parked_api import no_others, parked_gauges, parked_router
 from services.chassis.relay import Relay
+from services.chassis.replay.rebuilds_api import rebuilds_router
 from services.chassis.replay.view import Table, View
 from services.chassis.service import Service
 from services.chassis.settings import Settings
@@ -80,12 +82,12 @@ def build(settings: Settings) -> Service:
     database = Database(url, application_name=NAME, max_connections=settings.database_max_connections)
     kafka = KafkaConnection(settings)
     # Beside what it skips it decides nothing, and keeps the answers to repeated Idempotency-Keys.
-    store = EventStore(database, NAME, PARKED_EVENTS)
+    store = EventStore(database, NAME, OPERATIONS_EVENTS)
     relay = Relay(
         service=NAME,
         database=database,
         store=store,
-        publish=with_skips(no_others),
+        publish=with_operations(no_others),
         kafka=kafka,
         source=f"/relais/{NAME}",
     )
@@ -119,6 +121,7 @@ def build(settings: Settings) -> Service:
             link_router(database, Commands(store)),
             parked_router(NAME, inbox.effects, store, database),
             lag_router(lag),
+            rebuilds_router(view(settings), store, database),
         ],
         ready=ready,
         clock=clock,

@@ -39,6 +39,7 @@ from services.portal.pages import (
     lag,
     parked,
     planning,
+    rebuilds,
     search,
     session_commands,
     sessions,
@@ -71,6 +72,7 @@ ROUTERS = (
     files.router,
     parked.router,
     lag.router,
+    rebuilds.router,
     disputes.router,
 )
 

@@ -16,8 +16,10 @@ from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.lag import LagWatch
 from services.chassis.lag_api import lag_router
-from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
+from services.chassis.operations import OPERATIONS_EVENTS, with_operations
+from services.chassis.parked_api import parked_gauges, parked_router
 from services.chassis.relay import Relay
+from services.chassis.replay.rebuilds_api import rebuilds_router
 from services.chassis.replay.view import ACCOUNTS, Table, View
 from services.chassis.service import Service
 from services.chassis.settings import Settings
@@ -68,9 +70,11 @@ def build(settings: Settings) -> Service:
         application_name=f"relais-{NAME}",
         max_connections=settings.database_max_connections,
     )
-    store = EventStore(database, NAME, {**EVENT_TYPES, **PARKED_EVENTS})
+    store = EventStore(database, NAME, {**EVENT_TYPES, **OPERATIONS_EVENTS})
     kafka = KafkaConnection(settings)
-    relay = Relay(service=NAME, database=database, store=store, publish=with_skips(publish), kafka=kafka, source=SOURCE)
+    relay = Relay(
+        service=NAME, database=database, store=store, publish=with_operations(publish), kafka=kafka, source=SOURCE
+    )
     store.on_appended = relay.wake
 
     people = directory.Directory(database)
@@ -108,7 +112,12 @@ def build(settings: Settings) -> Service:
         "Relais: sessions",
         service=NAME,
         auth=Authenticator.from_settings(settings),
-        routers=[router, parked_router(NAME, inbox.effects, store, database), lag_router(lag)],
+        routers=[
+            router,
+            parked_router(NAME, inbox.effects, store, database),
+            lag_router(lag),
+            rebuilds_router(view(settings), store, database),
+        ],
         ready=ready,
         clock=clock,
         before_metrics=parked_gauges(database),

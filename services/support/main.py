@@ -14,8 +14,10 @@ from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.lag import LagWatch
 from services.chassis.lag_api import lag_router
-from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
+from services.chassis.operations import OPERATIONS_EVENTS, with_operations
+from services.chassis.parked_api import parked_gauges, parked_router
 from services.chassis.relay import Relay
+from services.chassis.replay.rebuilds_api import rebuilds_router
 from services.chassis.replay.view import Table, View
 from services.chassis.service import Service
 from services.chassis.settings import Settings
@@ -70,12 +72,12 @@ def build(settings: Settings) -> Service:
         max_connections=settings.database_max_connections,
     )
     kafka = KafkaConnection(settings)
-    store = EventStore(database, NAME, {**PARKED_EVENTS, **SIGN_IN_EVENTS})
+    store = EventStore(database, NAME, {**OPERATIONS_EVENTS, **SIGN_IN_EVENTS})
     relay = Relay(
         service=NAME,
         database=database,
         store=store,
-        publish=with_skips(publish),
+        publish=with_operations(publish),
         kafka=kafka,
         source=f"/relais/{NAME}",
     )
@@ -105,6 +107,7 @@ def build(settings: Settings) -> Service:
             all_parked_router(parked_elsewhere),
             parked_router(NAME, inbox.effects, store, database),
             lag_router(lag),
+            rebuilds_router(view(settings), store, database),
         ],
         ready=ready,
         clock=clock_for(settings.sandbox_clock_file),

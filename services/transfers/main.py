@@ -16,8 +16,10 @@ from services.chassis.inbox import Inbox
 from services.chassis.kafka import KafkaConnection
 from services.chassis.lag import LagWatch
 from services.chassis.lag_api import lag_router
-from services.chassis.parked_api import PARKED_EVENTS, parked_gauges, parked_router, with_skips
+from services.chassis.operations import OPERATIONS_EVENTS, with_operations
+from services.chassis.parked_api import parked_gauges, parked_router
 from services.chassis.relay import Relay
+from services.chassis.replay.rebuilds_api import rebuilds_router
 from services.chassis.replay.view import ACCOUNTS, Table, View
 from services.chassis.service import Service
 from services.chassis.settings import Settings
@@ -71,12 +73,12 @@ def build(settings: Settings) -> Service:
         max_connections=settings.database_max_connections,
     )
     kafka = KafkaConnection(settings)
-    store = EventStore(database, "transfers", {**EVENT_TYPES, **PARKED_EVENTS})
+    store = EventStore(database, "transfers", {**EVENT_TYPES, **OPERATIONS_EVENTS})
     relay = Relay(
         service="transfers",
         database=database,
         store=store,
-        publish=with_skips(publish),
+        publish=with_operations(publish),
         kafka=kafka,
         source="/relais/transfers",
     )
@@ -107,7 +109,12 @@ def build(settings: Settings) -> Service:
         "Relais: transfers",
         service="transfers",
         auth=Authenticator.from_settings(settings),
-        routers=[*routers(office, clock), parked_router("transfers", inbox.effects, store, database), lag_router(lag)],
+        routers=[
+            *routers(office, clock),
+            parked_router("transfers", inbox.effects, store, database),
+            lag_router(lag),
+            rebuilds_router(view(settings), store, database),
+        ],
         ready=ready,
         clock=clock,
         before_metrics=parked_gauges(database),

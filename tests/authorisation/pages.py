@@ -230,6 +230,8 @@ SUPPORT_S: Final = (
     Page("GET /retards/direct", SUPPORT),
     Page("GET /retards/{service}", SUPPORT),
     Page("GET /retards/{service}/direct", SUPPORT),
+    Page("GET /reconstructions", SUPPORT),
+    Page("GET /reconstructions/direct", SUPPORT),
     Page("GET /mis-de-cote", SUPPORT),
     Page("GET /mis-de-cote/{service}/{parked_id}", SUPPORT, 404),
     form("/mis-de-cote/{service}/{parked_id}/reprise", SUPPORT, 404),

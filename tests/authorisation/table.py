@@ -207,6 +207,7 @@ OPERATIONS: Final = (
         for service in ("sessions", "transfers", "billing", "attendance", "notifier", "support")
         for row in (
             Row(f"GET /api/lag/{service}", SUPPORT),
+            Row(f"GET /api/rebuilds/{service}", SUPPORT),
             Row(f"GET /api/parked/{service}", SUPPORT),
             Row(f"GET /api/parked/{service}/{{parked_id}}", SUPPORT, 404),
             Row(f"POST /api/parked/{service}/{{parked_id}}/retry", SUPPORT, 404, {}),

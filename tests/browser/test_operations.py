@@ -3,6 +3,9 @@
 import os
 import re
 import signal
+import subprocess
+import sys
+import time
 from typing import Any
 
 import pytest
@@ -33,7 +36,7 @@ def test_support_reads_the_lag_of_each_service_and_its_last_hour(visitors: Visit
 def test_the_pages_of_operations_are_open_to_everybody(visitors: Visitors, look: dict[str, Any]) -> None:
     visitor = visitors(**look)
     visitor.sign_in("Support")
-    for path in ("/retards", "/retards/billing"):
+    for path in ("/retards", "/retards/billing", "/reconstructions"):
         visitor.page.goto(path)
         is_open_to_everybody(visitor)
 
@@ -56,3 +59,43 @@ def test_a_service_that_stands_still_is_named_in_words_without_a_reload(
     finally:
         os.kill(frozen, signal.SIGCONT)
     expect(row).to_contain_text("à jour", timeout=25_000)
+
+
+def replay(relais: RunningRelais, *options: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli.main", "replay", *options, "--data-dir", str(relais.data_dir)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_a_rebuild_and_its_switch_are_seen_as_they_go_and_audited(relais: RunningRelais, visitors: Visitors) -> None:
+    watching, reloading = visitors(), visitors(java_script_enabled=False)
+    for visitor in (watching, reloading):
+        visitor.sign_in("Support")
+        visitor.page.goto("/reconstructions")
+    page = watching.page
+    view = page.get_by_role("region", name="attendance")
+    expect(view).to_contain_text("version 1")
+    view.get_by_text("Sur le serveur").click()
+    expect(view.get_by_text("relais replay attendance --diff")).to_be_visible()
+    replay(relais, "attendance", "--diff")
+    expect(view).to_contain_text("construite")
+    expect(view.get_by_text("relais replay attendance --diff")).to_be_visible()
+    expect(view).to_contain_text("Aucun écart avec la vue qui sert.")
+    expect(view.get_by_role("progressbar")).to_be_visible()
+    is_open_to_everybody(watching)
+    reloading.page.reload()
+    expect(reloading.page.get_by_role("region", name="attendance")).to_contain_text("construite")
+    replay(relais, "attendance", "--switch")
+    expect(view).to_contain_text("de la version 1 à la 2")
+    expect(view).to_contain_text("sont gardées")
+    deadline = time.monotonic() + 10
+    page.goto("/journal?type=relais.operations.ViewSwitched.v1")
+    while not page.get_by_role("link", name="Vue reconstruite mise en service").count():
+        assert time.monotonic() < deadline
+        page.reload()
+    expect(page.locator("main")).to_contain_text("Exploitation")

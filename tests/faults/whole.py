@@ -24,7 +24,7 @@ from services.chassis.effects import Effects, Reaction, StoredRecord
 from services.chassis.effects_rows import EffectsRows
 from services.chassis.event_store import EventStore, EventTypes, Recorded
 from services.chassis.migrate import migrate_database
-from services.chassis.parked_api import PARKED_EVENTS, with_skips
+from services.chassis.operations import OPERATIONS_EVENTS, with_operations
 from services.chassis.relay import Publication
 from services.notifier.reactions import reactions as notifier_reactions
 from services.sessions.domain.events import EVENT_TYPES as SESSIONS_EVENT_TYPES
@@ -51,10 +51,10 @@ PARIS = ZoneInfo("Europe/Paris")
 BATCH = 500
 
 STORES: Mapping[str, tuple[EventTypes, Callable[[Recorded], Publication | None]]] = {
-    "sessions": ({**SESSIONS_EVENT_TYPES, **PARKED_EVENTS}, with_skips(publish_sessions)),
-    "transfers": ({**TRANSFERS_EVENT_TYPES, **PARKED_EVENTS}, with_skips(publish_transfers)),
-    "billing": ({**BILLING_EVENT_TYPES, **PARKED_EVENTS}, with_skips(publish_billing)),
-    "support": ({**PARKED_EVENTS, **SIGN_IN_EVENTS}, with_skips(publish_support)),
+    "sessions": ({**SESSIONS_EVENT_TYPES, **OPERATIONS_EVENTS}, with_operations(publish_sessions)),
+    "transfers": ({**TRANSFERS_EVENT_TYPES, **OPERATIONS_EVENTS}, with_operations(publish_transfers)),
+    "billing": ({**BILLING_EVENT_TYPES, **OPERATIONS_EVENTS}, with_operations(publish_billing)),
+    "support": ({**OPERATIONS_EVENTS, **SIGN_IN_EVENTS}, with_operations(publish_support)),
 }
 
 BILLED = {sessions.SessionHeld.ce_type, sessions.SessionCancelled.ce_type}

@@ -143,7 +143,7 @@ class Ground:
                 built = await rebuild.build()
                 found = await rebuild.compare() if diff else []
                 if switch:
-                    await rebuild.switch()
+                    await rebuild.switch(by="operator:olga")
                 return built, found
 
         return asyncio.run(run())

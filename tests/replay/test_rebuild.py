@@ -1,20 +1,31 @@
 """A view built again equals the live one: told row by row, mended by a switch; what people decided stays."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx import Response
 
 from relais_contracts import sessions, transfers
+from relais_contracts.operations import ViewSwitched
 from services.chassis import parked
+from services.chassis.database import Database
+from services.chassis.event_store import EventStore
 from services.chassis.migrate import services_with_data
+from services.chassis.operations import OPERATIONS_EVENTS, view_id, with_operations
+from services.chassis.parked_api import no_others
 from services.chassis.replay.rebuild import AlreadyRunning, administrator
 from services.chassis.service import Service
 from tests.replay.conftest import NOON, Ground, differences, held, registered
 
 OCTOBER = "2026-10"
+TAKE_ONE_LINE = (
+    "DELETE FROM billing.statement_lines WHERE line_id IN (SELECT line_id FROM billing.statement_lines LIMIT 1)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +222,79 @@ def test_every_view_names_tables_keys_and_indexes_that_there_are(ground: Ground)
         assert {(service, name) for name in view.built_last} <= indexes
         for table in view.tables:
             assert {(service, table.name, name) for name in (*table.key, *table.ignored)} <= columns
+
+
+def test_a_switch_is_an_event_with_its_actor_its_versions_and_its_rows(ground: Ground, billing: Service) -> None:
+    mentor = uuid4()
+    ground.publish(held(mentor))
+    ground.wait_until_read("billing")
+    ground.replay("billing")
+    before = state(ground, billing)
+    assert (before["rebuild"]["state"], before["rebuild"]["version"]) == ("built", before["serving_version"] + 1)
+    ground.replay("billing", switch=True)
+    rows = sum(ground.rows(f"SELECT count(*) FROM billing.{table}")[0][0] for table in before["tables"])
+    after = state(ground, billing)
+    assert (after["serving_version"], after["rebuild"], after["before_kept"]) == (
+        before["serving_version"] + 1,
+        None,
+        True,
+    )
+    switch = after["last_switch"]
+    assert (switch["actor"], switch["row_count"]) == ("operator:olga", rows)
+    assert (switch["from_version"], switch["to_version"]) == (before["serving_version"], after["serving_version"])
+    database = Database(ground.settings.database_url_for("billing"), application_name="test")
+    stored = EventStore(database, "billing", OPERATIONS_EVENTS).load(view_id("billing"))[-1]
+    database.close()
+    published = ViewSwitched(
+        service="billing",
+        view="billing",
+        from_version=switch["from_version"],
+        to_version=switch["to_version"],
+        row_count=rows,
+        switched_at=switch["switched_at"],
+    )
+    assert with_operations(no_others)(stored) == ("relais.operations", "billing", published)
+
+
+def test_who_looks_on_sees_what_a_rebuild_does_and_what_it_found(ground: Ground, billing: Service) -> None:
+    ground.drop("billing")
+    assert state(ground, billing)["rebuild"] is None
+    assert not state(ground, billing)["before_kept"]
+    ground.publish(held(uuid4()))
+    ground.wait_until_read("billing")
+    with administrator(ground.database_url) as connection:
+        rebuild = ground.rebuild("billing", connection)
+        asyncio.run(rebuild.build())
+        seen = state(ground, billing)["rebuild"]
+        assert (seen["state"], seen["stage"], seen["comparisons"]) == ("running", "built", [])
+        assert seen["events_done"] == seen["events_total"] > 0
+        assert seen["rate_per_s"] > 0
+        assert seen["seconds_left"] == 0
+        ground.rows(TAKE_ONE_LINE)
+        asyncio.run(rebuild.compare())
+    seen = state(ground, billing)["rebuild"]
+    assert (seen["state"], seen["rate_per_s"]) == ("built", None)
+    (lines,) = [one for one in seen["comparisons"] if one["table"] == "statement_lines"]
+    assert (lines["differences"], lines["rebuilt_rows"] - lines["live_rows"]) == (1, 1)
+    ground.rows("UPDATE billing_rebuild.rebuild_progress SET stage = 'read'")
+    assert state(ground, billing)["rebuild"]["state"] == "interrupted"
+    ground.replay("billing", switch=True)
+
+
+def test_support_alone_looks_on(ground: Ground, billing: Service) -> None:
+    statuses = {role: look(ground, billing, role).status_code for role in ("support", "mentor", "billing", "directory")}
+    assert statuses == {"support": 200, "mentor": 403, "billing": 403, "directory": 403}
+
+
+def state(ground: Ground, billing: Service) -> dict[str, Any]:
+    answer: dict[str, Any] = look(ground, billing).json()
+    return answer
+
+
+def look(ground: Ground, billing: Service, role: str = "support") -> Response:
+    assert billing.api is not None
+    token = ground.issuer.mint(role, "sam@relais.example")
+    answer: Response = TestClient(billing.api).get(
+        "/api/rebuilds/billing", headers={"Authorization": f"Bearer {token}"}
+    )
+    return answer

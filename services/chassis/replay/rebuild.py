@@ -9,19 +9,23 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import LockNotAvailable
 from psycopg.rows import DictRow, dict_row
 
+from services.chassis.context import Context
 from services.chassis.database import CONNECT_TIMEOUT_S, Database
 from services.chassis.effects import Effects
 from services.chassis.effects_rows import EffectsRows
+from services.chassis.event_store import Change, EventStore
+from services.chassis.ids import new_id
 from services.chassis.kafka import KafkaConnection
+from services.chassis.operations import OPERATIONS_EVENTS, Switched, view_id
 from services.chassis.replay import comparing, switching
 from services.chassis.replay.comparing import Comparison, Side
 from services.chassis.replay.reading import READERS, catch_up
@@ -36,6 +40,10 @@ ROUNDS_MAX: Final = 1_000
 LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = '2s'"
 PAUSE_S: Final = 0.5
 BY: Final = "replay"
+BUILT: Final = "built"
+
+# As for every append behind other writes: before it has a transaction id, so that the relay waits for it.
+LOCK_FOR_APPEND: Final = "LOCK TABLE {}.stored_events IN ROW EXCLUSIVE MODE"
 
 ONE_AT_A_TIME: Final = "SELECT pg_try_advisory_lock(hashtextextended('relais replay ' || %s, 0)) AS is_ours"
 
@@ -117,11 +125,13 @@ class Rebuild:
         """Brings the rebuild as near to the live view as it gets without holding it. Raises NotMigrated, EventsGone."""
         self._progress.stage("prepare")
         was_resumed = self._shadow.begin(self._connection, self._as_of)
+        self._shadow.begin_run(self._connection)
         with self._effects() as effects:
             await self._approach(effects)
-            self._progress.stage("index")
+            self._stage("index")
             await asyncio.to_thread(self._shadow.build_indexes, self._connection)
             await self._approach(effects)
+        self._shadow.note(self._connection, BUILT)
         return Built(
             was_resumed,
             self._events_count,
@@ -140,22 +150,57 @@ class Rebuild:
                 reader.execute(SEE_IT)
 
             await self._while_held(see_one_instant)
-            self._progress.stage("compare")
-            return await asyncio.to_thread(comparing.compare, reader, self._shadow)
+            self._stage("compare")
+            found = await asyncio.to_thread(comparing.compare, reader, self._shadow)
+        self._shadow.note_comparisons(
+            self._connection,
+            [
+                {
+                    "table": one.table,
+                    "live_rows": one.live.row_count,
+                    "rebuilt_rows": one.rebuilt.row_count,
+                    "differences": one.difference_count,
+                }
+                for one in found
+            ],
+        )
+        self._shadow.note(self._connection, BUILT)
+        return found
 
-    async def switch(self) -> None:
-        """Puts the rebuilt tables in the place of the live ones, in one transaction. Call ``build`` before."""
+    async def switch(self, *, by: str) -> Switched:
+        """Puts the rebuilt tables in the place of the live ones, in one transaction. Call ``build`` before.
+
+        ``by`` is who does it, as an actor (``operator:…``): the switch is an event of that same transaction.
+        """
+        done: list[Switched] = []
 
         def change_places(holder: Connection[DictRow]) -> None:
-            self._progress.stage("switch")
+            self._stage("switch")
+            row_count = switching.count_rows(holder, self._shadow)
             switching.switch(holder, self._shadow)
+            done.append(self._record_switch(holder, row_count, by))
 
-        await self._while_held(change_places)
+        await self._while_held(change_places, first=LOCK_FOR_APPEND)
+        return done[-1]
 
     def drop(self) -> None:
         """Drops what a rebuild left, and the tables that were live before the last switch."""
         self._shadow.drop(self._connection)
         self._shadow.drop_before(self._connection)
+
+    def _stage(self, name: str, total_count: int | None = None) -> None:
+        self._progress.stage(name, total_count)
+        self._shadow.note(self._connection, name)
+
+    def _record_switch(self, holder: Connection[DictRow], row_count: int, by: str) -> Switched:
+        now, service = datetime.now(UTC), self._view.service
+        holder.execute(sql.SQL("SET LOCAL search_path TO {}").format(self._shadow.live))
+        store = EventStore(Database(self._database_url, application_name=BY), service, OPERATIONS_EVENTS)
+        version = len(store.load_many([view_id(service)], connection=holder)[view_id(service)]) + 1
+        switched = Switched(service, self._view.names[0], version, version + 1, row_count, now)
+        change = Change(view_id(service), version - 1, [switched])
+        store.append([change], Context(by, new_id(), None, None, now), connection=holder)
+        return switched
 
     @contextmanager
     def _effects(self) -> Iterator[Effects]:
@@ -189,7 +234,7 @@ class Rebuild:
         self._shadow.wait_for_commands(self._connection)
         begin = self._shadow.positions(self._connection)
         left = sum(max(0, end - begin.get(place, 0)) for place, end in until.items())
-        self._progress.stage("read", left)
+        self._stage("read", left)
         await catch_up(effects, self._kafka, begin, until, self._progress.advance)
         self._events_count += left
         self._shadow.skip_again(self._connection)
@@ -205,8 +250,10 @@ class Rebuild:
                 for topic, key, _ in self._shadow.open_keys(self._connection)
             )
 
-    async def _while_held(self, do: Callable[[Connection[DictRow]], None]) -> None:
+    async def _while_held(self, do: Callable[[Connection[DictRow]], None], *, first: str | None = None) -> None:
         """Runs ``do`` in a transaction that holds the live positions, with the rebuild at exactly the same.
+
+        ``first`` is a statement on the live schema with which that transaction begins.
 
         Nobody is held for long: who gets no lock, or does not catch up in time, lets go and tries again. Raises
         NotCaughtUp.
@@ -217,6 +264,8 @@ class Rebuild:
                 try:
                     with administrator(self._database_url) as holder, holder.transaction():
                         holder.execute(LOCK_TIMEOUT)
+                        if first is not None:
+                            holder.execute(sql.SQL(first).format(self._shadow.live))
                         until = self._shadow.live_positions(holder, lock=True)
                         async with asyncio.timeout(HOLD_AT_MOST_S):
                             await self._catch_up(effects, until)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from psycopg import Connection, sql
 from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 
 from services.chassis.migrate import build_schema, fingerprint_of, unapplied
 from services.chassis.replay.view import Place, View
@@ -24,6 +25,24 @@ CREATE TABLE rebuild (
     fingerprint text NOT NULL, as_of timestamptz, begun_at timestamptz NOT NULL DEFAULT now(), indexes text[] NOT NULL
 )
 """
+
+# Told as it goes, for those who look on. A run begins with so many events that earlier ones had read.
+PROGRESS_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS {}.rebuild_progress (
+    stage text NOT NULL, run_begun_at timestamptz NOT NULL DEFAULT now(), run_begun_with bigint NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT now(), comparisons jsonb NOT NULL DEFAULT '[]'
+)
+"""
+
+NEW_RUN: Final = """
+DELETE FROM {rebuild}.rebuild_progress;
+INSERT INTO {rebuild}.rebuild_progress (stage, run_begun_with)
+SELECT 'prepare', coalesce(sum(next_offset), 0) FROM {rebuild}.inbox_positions;
+GRANT SELECT ON {rebuild}.rebuild_progress TO {role}
+"""
+
+NOTE: Final = "UPDATE {}.rebuild_progress SET stage = %s, noted_at = clock_timestamp()"
+NOTE_COMPARISONS: Final = "UPDATE {}.rebuild_progress SET comparisons = %s"
 
 TABLES_OF: Final = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
 
@@ -99,6 +118,11 @@ class Shadow:
         return sql.Identifier(self.schema)
 
     @property
+    def role(self) -> sql.Identifier:
+        """As which the service logs in."""
+        return sql.Identifier(f"relais_{self.view.service}")
+
+    @property
     def before(self) -> sql.Identifier:
         """Where the tables are that were live before the last switch."""
         return sql.Identifier(f"{self.view.service}_before")
@@ -117,6 +141,17 @@ class Shadow:
             self._take_out_indexes(connection, as_of)
             self._grant(connection)
         return False
+
+    def begin_run(self, connection: Connection[DictRow]) -> None:
+        """Says that somebody works on it from now on."""
+        connection.execute(sql.SQL(PROGRESS_TABLE).format(self.rebuild))
+        connection.execute(sql.SQL(NEW_RUN).format(rebuild=self.rebuild, role=self.role))
+
+    def note(self, connection: Connection[DictRow], stage: str) -> None:
+        connection.execute(sql.SQL(NOTE).format(self.rebuild), (stage,))
+
+    def note_comparisons(self, connection: Connection[DictRow], found: Sequence[Mapping[str, Any]]) -> None:
+        connection.execute(sql.SQL(NOTE_COMPARISONS).format(self.rebuild), (Jsonb(found),))
 
     def drop(self, connection: Connection[DictRow]) -> None:
         """Drops the rebuild; the tables before the last switch stay."""
@@ -209,7 +244,7 @@ class Shadow:
         )
 
     def _grant(self, connection: Connection[DictRow]) -> None:
-        role: dict[str, Any] = {"schema": self.rebuild, "role": sql.Identifier(f"relais_{self.view.service}")}
+        role: dict[str, Any] = {"schema": self.rebuild, "role": self.role}
         connection.execute(
             sql.SQL(
                 "GRANT USAGE ON SCHEMA {schema} TO {role};"

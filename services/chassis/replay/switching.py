@@ -50,8 +50,19 @@ INSERT INTO {live}.{table} ({columns}) SELECT {columns} FROM {rebuild}.{table} A
 WHERE NOT EXISTS (SELECT FROM {live}.{table} AS l WHERE {same_key})
 """
 
+COUNT: Final = "SELECT count(*) AS row_count FROM {}.{}"
+
 MOVE: Final = "ALTER TABLE {}.{} SET SCHEMA {}"
 MOVE_FUNCTION: Final = "ALTER FUNCTION {}.{} SET SCHEMA {}"
+
+
+def count_rows(connection: Connection[DictRow], shadow: Shadow) -> int:
+    """Of the rebuild's tables, all together."""
+    counts = [
+        connection.execute(sql.SQL(COUNT).format(shadow.rebuild, sql.Identifier(table.name))).fetchone()
+        for table in shadow.view.tables
+    ]
+    return sum(row["row_count"] for row in counts if row is not None)
 
 
 def switch(connection: Connection[DictRow], shadow: Shadow) -> None:

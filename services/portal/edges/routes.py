@@ -26,7 +26,7 @@ OWNERS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"/agenda/[^/]+\.ics$", "notifier"),
         (r"/api/audit(?:/|$)", "support"),
         *((rf"/api/parked/{service}(?:/|$)", service) for service in API_SERVICES),
-        *((rf"/api/lag/{service}$", service) for service in API_SERVICES),
+        *((rf"/api/(?:lag|rebuilds)/{service}$", service) for service in API_SERVICES),
         (r"/api/parked(?:/|$)", "support"),
         (r"/api/sandbox(?:/|$)", "support"),
         (r"/mail(?:/|$)", "mail"),

@@ -44,6 +44,7 @@ class Words:
             "directory": say("Annuaire de l'école"),
             "import": say("Import"),
             "service": say("Service"),
+            "operator": say("Exploitation"),
         }
         self._email_states = {
             "queued": say("En attente"),
@@ -86,6 +87,7 @@ class Words:
             "PrivateCommentsRead": say("Commentaires privés lus"),
             "EventSkipped": say("Événement mis de côté, écarté"),
             "SignedIn": say("Connexion au portail"),
+            "ViewSwitched": say("Vue reconstruite mise en service"),
         }
         self._transfer_kinds = {
             "one_off": say("Transfert ponctuel"),
