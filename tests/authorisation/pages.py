@@ -234,6 +234,8 @@ SUPPORT_S: Final = (
     Page("GET /reconstructions/direct", SUPPORT),
     Page("GET /mis-de-cote", SUPPORT),
     Page("GET /mis-de-cote/{service}/{parked_id}", SUPPORT, 404),
+    Page("GET /mis-de-cote/{service}/{parked_id}/reprise", SUPPORT, 404),
+    Page("GET /mis-de-cote/{service}/{parked_id}/abandon", SUPPORT, 404),
     form("/mis-de-cote/{service}/{parked_id}/reprise", SUPPORT, 404),
     form("/mis-de-cote/{service}/{parked_id}/abandon", SUPPORT, 404, raison="Un essai."),
 )

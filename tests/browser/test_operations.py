@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import expect
@@ -14,7 +15,10 @@ from playwright.sync_api import expect
 from services.portal.edges.routes import API_SERVICES
 from tests.browser.conftest import PHONE, Visitors, Way
 from tests.browser.test_office import is_open_to_everybody
+from tests.chassis.pipeline import event
+from tests.cli.test_parked import broken, publish
 from tests.conftest import RunningRelais
+from tests.journeys.school import School, eventually
 
 LOOKS: tuple[dict[str, Any], ...] = ({}, PHONE)
 
@@ -99,3 +103,57 @@ def test_a_rebuild_and_its_switch_are_seen_as_they_go_and_audited(relais: Runnin
         assert time.monotonic() < deadline
         page.reload()
     expect(page.locator("main")).to_contain_text("Exploitation")
+
+
+def parked_of(school: School, student_id: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = school.ok("GET", f"/parked?key={student_id}")["items"]
+    return items
+
+
+def test_support_retries_and_skips_what_was_set_aside_and_sees_what_depends_on_it(
+    relais: RunningRelais, school: School, visitors: Visitors, way: Way
+) -> None:
+    student = uuid4()
+    good = event(uuid4(), 1, student)
+    publish(relais, broken(event(uuid4(), 1, student)), good.to_record())
+    eventually(
+        lambda: len({one["service"] for one in parked_of(school, str(student))}) == len(API_SERVICES), within_s=20
+    )
+    first, behind = [one for one in parked_of(school, str(student)) if one["service"] == "attendance"]
+    say, visitor = way.say, visitors.come(way, "Support")
+    page = visitor.page
+    page.goto("/mis-de-cote?service=attendance")
+    page.locator(f"a[href$='/attendance/{first['parked_id']}']").click()
+    expect(page.get_by_role("heading", name=say("Ce qui attend, dans l'ordre"))).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text=say("celui-ci"))).to_be_visible()
+
+    page.get_by_role("link", name=say("Reprendre…")).click()
+    expect(page.locator(".in-order li")).to_have_count(2)
+    has_script = way.options.get("java_script_enabled", True)  # axe-core is one.
+    if has_script:
+        is_open_to_everybody(visitor)
+    page.get_by_role("button", name="2").click()
+    expect(page.get_by_role("status")).to_contain_text("Invalid JSON")
+    attempts = school.ok("GET", f"/parked/attendance/{first['parked_id']}")
+    assert (attempts["state"], attempts["attempts"]) == ("parked", first["attempts"] + 1)
+
+    page.get_by_role("link", name=say("Écarter…")).click()
+    if has_script:
+        is_open_to_everybody(visitor)
+    page.get_by_role("button", name=say("Écarter cet événement")).click()
+    expect(page.get_by_label(say("Pourquoi"))).to_be_focused()  # The reason is asked for by the browser itself.
+    page.get_by_label(say("Pourquoi")).fill("Ce n'est pas <b>un événement</b>")
+    page.get_by_role("button", name=say("Écarter cet événement")).click()
+    expect(page.get_by_role("status")).to_contain_text(say("L'événement est écarté."))
+    expect(page.locator("main")).to_contain_text("Ce n'est pas <b>un événement</b>")
+
+    page.get_by_role("link", name=say("Voir le suivant")).click()
+    page.get_by_role("link", name=say("Reprendre…")).click()
+    page.get_by_role("button", name=say("Reprendre cet événement")).click()
+    expect(page.get_by_role("status")).to_contain_text(say("Tout est repris, dans l'ordre."))
+    assert school.ok("GET", f"/parked/attendance/{behind['parked_id']}")["state"] == "retried"
+    page.goto(f"/mis-de-cote/attendance/{behind['parked_id']}/abandon")
+    expect(page.locator("main")).to_contain_text(say("Cet événement n'est plus mis de côté."))
+
+    for one in parked_of(school, str(student)):  # Nothing is to be left for other tests.
+        school.ok("POST", f"/parked/{one['service']}/{one['parked_id']}/skip", {"reason": "Un essai."})

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from services.portal.edges.api_client import Problem, or_problem, path
+from services.portal.edges.api_client import PAGE_LIMIT, Problem, or_problem, path
 from services.portal.edges.routes import API_SERVICES
 from services.portal.edges.shapes import Shape
 from services.portal.edges.visit import SupportVisit, Visit
@@ -15,6 +15,7 @@ from services.portal.edges.visit import SupportVisit, Visit
 router = APIRouter()
 
 ROWS_SHOWN: Final = 50
+CHAIN_SHOWN: Final = 20
 
 
 class Parked(Shape):
@@ -60,8 +61,18 @@ async def listed(visit: SupportVisit, service: str = "", suite: str = "") -> Res
 
 
 @router.get("/mis-de-cote/{service}/{parked_id}")
-async def shown(visit: SupportVisit, service: str, parked_id: int, fait: str = "", reste: str = "") -> Response:
-    return await _one(visit, service, parked_id, done=fait, left=reste)
+async def shown(
+    visit: SupportVisit, service: str, parked_id: int, fait: str = "", repris: str = "", reste: str = ""
+) -> Response:
+    return await _page(
+        visit, "parked_one.html", service, parked_id, done=fait, settled=_count(repris), left=_count(reste)
+    )
+
+
+@router.get("/mis-de-cote/{service}/{parked_id}/reprise")
+async def before_retry(visit: SupportVisit, service: str, parked_id: int) -> Response:
+    """What a retry takes, and in which order."""
+    return await _page(visit, "parked_retry.html", service, parked_id)
 
 
 @router.post("/mis-de-cote/{service}/{parked_id}/reprise")
@@ -73,43 +84,69 @@ async def retry(visit: SupportVisit, service: str, parked_id: int) -> Response:
             path("parked", service, str(parked_id), "retry"), {}, idempotency_key=form.get("once", "")
         )
     except Problem as problem:
-        return await _one(visit, service, parked_id, problem=problem)
-    return visit.redirect(f"/mis-de-cote/{service}/{parked_id}?fait=repris&reste={came_to['open']}")
+        return await _page(visit, "parked_one.html", service, parked_id, problem=problem)
+    return visit.redirect(
+        f"/mis-de-cote/{service}/{parked_id}?fait=repris&repris={came_to['settled']}&reste={came_to['open']}"
+    )
+
+
+@router.get("/mis-de-cote/{service}/{parked_id}/abandon")
+async def before_skip(visit: SupportVisit, service: str, parked_id: int) -> Response:
+    """What is lost by a skip, what waits behind it, and the reason."""
+    return await _page(visit, "parked_skip.html", service, parked_id)
 
 
 @router.post("/mis-de-cote/{service}/{parked_id}/abandon")
 async def skip(visit: SupportVisit, service: str, parked_id: int) -> Response:
     form = await visit.form()
+    reason = form.get("raison", "")
     try:
         await visit.apis.post(
-            path("parked", service, str(parked_id), "skip"),
-            {"reason": form.get("raison", "")},
-            idempotency_key=form.get("once", ""),
+            path("parked", service, str(parked_id), "skip"), {"reason": reason}, idempotency_key=form.get("once", "")
         )
     except Problem as problem:
-        return await _one(visit, service, parked_id, problem=problem, reason=form.get("raison", ""))
+        return await _page(visit, "parked_skip.html", service, parked_id, problem=problem, reason=reason)
     return visit.redirect(f"/mis-de-cote/{service}/{parked_id}?fait=ecarte")
 
 
-async def _one(
+async def _page(
     visit: Visit,
+    template: str,
     service: str,
     parked_id: int,
     *,
     done: str = "",
-    left: str = "",
+    settled: int = 0,
+    left: int = 0,
     problem: Problem | None = None,
     reason: str = "",
 ) -> Response:
     if service not in API_SERVICES:
         raise Problem(404, "not_found", "")
-    found = Parked.model_validate(await visit.apis.get(path("parked", service, str(parked_id))))
+    one = Parked.model_validate(await visit.apis.get(path("parked", service, str(parked_id))))
+    chain = await _chain(visit, one)
     return visit.page(
-        "parked_one.html",
+        template,
         status=problem.status if problem else 200,
-        one=found,
+        one=one,
+        chain=chain[:CHAIN_SHOWN],
+        chain_count=len(chain),
+        ahead=[each for each in chain if each.parked_id < parked_id],
+        behind=[each for each in chain if each.parked_id > parked_id],
         done=done,
-        left=int(left) if left.isdecimal() else 0,
+        settled=settled,
+        left=left,
         problem=problem,
         reason=reason,
     )
+
+
+async def _chain(visit: Visit, one: Parked) -> list[Parked]:
+    """What waits under the same key, in the order in which a retry takes it; as much as one page of the list has."""
+    found = await visit.apis.get(path("parked", one.service), key=one.key, limit=PAGE_LIMIT)
+    items = [Parked.model_validate(item) for item in found["items"]]
+    return [each for each in items if each.topic == one.topic]
+
+
+def _count(written: str) -> int:
+    return int(written) if written.isdecimal() and len(written) < 10 else 0
