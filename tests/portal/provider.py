@@ -34,6 +34,9 @@ class OtherProvider:
     token_ttl_s: int = 3600
     role: str = "support"
     revoked: bool = False
+    rotates: bool = False
+    """Each refresh token is good once."""
+    used: set[str] = field(default_factory=set)
     renewed_count: int = 0
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -101,7 +104,9 @@ def application(here: OtherProvider) -> FastAPI:
         }
         if sent["grant_type"] == "refresh_token":
             here.renewed_count += 1
-            return JSONResponse({"error": "invalid_grant"}, 400) if here.revoked else JSONResponse(body)
+            is_over = here.revoked or (here.rotates and sent["refresh_token"] in here.used)
+            here.used.add(sent["refresh_token"])
+            return JSONResponse({"error": "invalid_grant"}, 400) if is_over else JSONResponse(body)
         asked = here.codes.pop(sent["code"], None)
         digest = hashlib.sha256(sent["code_verifier"].encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,7 +1,9 @@
 """Signing in by OpenID Connect, at a provider that is not ours: what it must say, and what is refused."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,8 +34,9 @@ def provider(running: OtherProvider) -> OtherProvider:
     return running
 
 
-@pytest.fixture
-def browser(provider: OtherProvider) -> Iterator[TestClient]:
+@contextmanager
+def portal_of(provider: OtherProvider) -> Iterator[TestClient]:
+    """A process of the portal, with a browser of its own; all of them have the same key."""
     app = create_portal(
         upstreams=Upstreams(dict.fromkeys(API_SERVICES, "http://127.0.0.1:9")),
         issuer=None,
@@ -44,6 +47,12 @@ def browser(provider: OtherProvider) -> Iterator[TestClient]:
         support_email="support@example.org",
     )
     with TestClient(app, base_url=PORTAL, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def browser(provider: OtherProvider) -> Iterator[TestClient]:
+    with portal_of(provider) as client:
         yield client
 
 
@@ -167,11 +176,51 @@ def test_tokens_are_renewed_before_they_end_once_for_requests_at_once(
     assert provider.renewed_count == 1
 
 
+def test_two_processes_that_renew_at_once_sign_nobody_out(browser: TestClient, provider: OtherProvider) -> None:
+    """At a provider that takes a refresh token once: who comes second goes on with what is still good."""
+    provider.token_ttl_s, provider.rotates = 50, True
+    assert signs_in(browser).status_code == 303
+    provider.token_ttl_s = 3600
+    with portal_of(provider) as other:
+        other.cookies.update(browser.cookies)
+        with ThreadPoolExecutor(2) as at_once:
+            answers = list(at_once.map(lambda portal: portal.get("/journal"), (browser, other)))
+        assert [answer.status_code for answer in answers] == [503, 503]  # Signed in; all services are away.
+        renewed = [answer for answer in answers if "set-cookie" in answer.headers]
+        assert (len(renewed), provider.renewed_count) == (1, 2)
+
+
+def test_where_the_tokens_are_over_the_second_asks_once_more_and_comes_with_the_firsts_answer(
+    browser: TestClient, provider: OtherProvider
+) -> None:
+    provider.token_ttl_s, provider.rotates = 1, True
+    assert signs_in(browser).status_code == 303
+    provider.token_ttl_s = 3600
+    with portal_of(provider) as other:
+        other.cookies.update(browser.cookies)
+        time.sleep(1.1)  # The clock of tokens is the machine's.
+        with ThreadPoolExecutor(2) as at_once:
+            answers = list(at_once.map(lambda portal: portal.get("/journal?type=x"), (browser, other)))
+        by_status = {
+            answer.status_code: (answer, portal) for answer, portal in zip(answers, (browser, other), strict=True)
+        }
+        assert sorted(by_status) == [307, 503]
+        (_, winner), (sent_again, loser) = by_status[503], by_status[307]
+        again = sent_again.headers["location"]
+        assert again == "/journal?type=x&encore=1"
+        over = loser.get(again)  # A browser that has no other cookie: asked once more, no longer.
+        assert (over.status_code, over.headers["location"]) == (303, "/connexion?suite=/journal")
+        loser.cookies.clear()
+        loser.cookies.update(winner.cookies)
+        assert loser.get(again).status_code == 503
+
+
 def test_a_session_that_the_provider_ended_asks_to_sign_in_again(browser: TestClient, provider: OtherProvider) -> None:
-    provider.token_ttl_s = 50
+    provider.token_ttl_s = 1
     signs_in(browser)
     provider.revoked = True
-    answer = browser.get("/journal")
+    time.sleep(1.1)
+    answer = browser.get(browser.get("/journal").headers["location"])
     assert (answer.status_code, answer.headers["location"]) == (303, "/connexion?suite=/journal")
 
 

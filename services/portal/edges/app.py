@@ -1,5 +1,6 @@
 """The portal's web application: pages, static files, health, metrics; errors as pages that say what to do."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -8,14 +9,22 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.chassis.middleware import RequestFrame
 from services.portal.edges.api_client import Problem
 from services.portal.edges.oidc import ProviderAway
 from services.portal.edges.rendering import STATIC_DIR, VersionedStatic
-from services.portal.edges.visit import FormRefused, NotForYou, Portal, SignInNeeded, Visit, sign_in_address
+from services.portal.edges.visit import (
+    ONCE_MORE,
+    FormRefused,
+    NotForYou,
+    Portal,
+    SignInNeeded,
+    Visit,
+    sign_in_address,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +42,7 @@ SECURITY_HEADERS = {
 }
 
 
+RENEWED_WITHIN_S = 1.0
 HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -117,8 +127,12 @@ def _sorry(visit: Visit, status: int, title: str, sentence: str, errors: Sequenc
     return visit.page("error.html", status=status, title=title, sentence=sentence, status_code=status, errors=errors)
 
 
-async def _sign_in(request: Request, _: Exception) -> Response:
+async def _sign_in(request: Request, error: Exception) -> Response:
     visit = _visit(request)
+    if isinstance(error, SignInNeeded) and error.once_more:
+        await asyncio.sleep(RENEWED_WITHIN_S)
+        again = request.url.include_query_params(**{ONCE_MORE: "1"})
+        return RedirectResponse(f"{again.path}?{again.query}", status_code=307)  # A form is sent again as it was.
     return visit.redirect(sign_in_address(visit))
 
 

@@ -1,5 +1,6 @@
 """One request to a page: who asks, in which language, and how to answer."""
 
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,9 +23,12 @@ from services.portal.edges.rendering import Renderer
 from services.portal.edges.routes import Upstreams
 from services.portal.edges.session_cookie import Person, Role, Session, SessionCookies
 
+log = logging.getLogger("relais.sign_in")
+
 LANGUAGE_COOKIE: Final = "relais_language"
 YEAR_S: Final = 365 * 24 * 3600
 MAX_FORM_FIELDS: Final = 50
+ONCE_MORE: Final = "encore"
 STAFF: Final = ("support", "billing", "training")
 
 
@@ -60,7 +64,15 @@ class Portal:
 
 
 class SignInNeeded(Exception):
-    """Nobody is signed in, or no longer."""
+    """Nobody is signed in, or no longer.
+
+    ``once_more``: another process may have renewed the session a moment ago, and its answer is on its way to the
+    browser; so the same request, sent again, may come with fresh tokens.
+    """
+
+    def __init__(self, *, once_more: bool = False) -> None:
+        super().__init__()
+        self.once_more = once_more
 
 
 class NotForYou(Exception):
@@ -118,7 +130,11 @@ class Visit:
         try:
             tokens = await provider.renew(session.refresh_token)
         except SignInFailed as ended:
-            raise SignInNeeded from ended
+            # Many providers take a refresh token once. Then another process of the portal was faster with this one.
+            if session.token_expires_at > time.time():
+                log.info("tokens not renewed, these are still good", extra={"why": ended.why})
+                return
+            raise SignInNeeded(once_more=ONCE_MORE not in self.request.query_params) from ended
         self.session = replace(
             session,
             person=replace(session.person, token=tokens.access),
