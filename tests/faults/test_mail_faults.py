@@ -30,6 +30,8 @@ CUT_BEFORE = 2
 CUT_AFTER = 2
 KILLED = 1
 AWAY_S = 0.7
+SENT_WITHIN_S = 150.0
+"""Each try that was not answered in time makes the next one wait for longer."""
 ROWS = "SELECT message_id, state FROM emails"
 
 
@@ -115,7 +117,9 @@ def run(url: str, house: ProxyHouse, crew: Crew, choice: random.Random) -> tuple
     member = crew.sender(url, smtp_url)
     time.sleep(AWAY_S)
     proxy.heal()
-    eventually(lambda: all(state == "sent" for _, state in states(url)), "all e-mails are sent")
+    eventually(
+        lambda: all(state == "sent" for _, state in states(url)), "all e-mails are sent", deadline_s=SENT_WITHIN_S
+    )
     member.stop()
     mail.stop()
     verdict = Verdict(committed_count=EMAILS)

@@ -25,7 +25,7 @@ from tests.faults.table import Results
 STUDENTS = 100
 VERSIONS = 20
 ONE_IN = 100
-ON_TIME_S = 10.0
+ON_TIME_S = 20.0
 SUPPORT = "support:test@example.org"
 BREAK = "INSERT INTO billing.broken (event_id) VALUES (%s)"
 MEND = "TRUNCATE billing.broken"

@@ -12,9 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+
+from deploy.local import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 600
@@ -29,6 +33,15 @@ RELAY = "services/chassis/relay_steps.py"
 LEAD = "services/chassis/leadership.py"
 STORE = "services/chassis/event_store.py"
 SIMULATED = "tests/simulation"
+
+TABLE = Path(__file__).with_name("MUTATIONS.md")
+PLANTED = "a key is held back behind what is parked"
+MOST_SHOWN = 160
+HEAD = """# Each safeguard taken away, and what misses it
+
+Written by `python -m tests.simulation --mutations`. A seed is of the simulation: `--seed N` on code without the
+safeguard shows its run. The others are tests on real PostgreSQL and Kafka, in `tests/chassis`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,22 +332,69 @@ def _break(mutation: Mutation, copy: Path) -> None:
 
 
 def show_table(names: Sequence[str]) -> int:
-    """Prints each safeguard, what misses it and how; then one of the bugs with the shortest run that shows it."""
+    """Prints each safeguard, what misses it and how. All of them, and one bug, are kept in TABLE."""
     asked = [one for one in MUTATIONS if not names or one.safeguard in names]
-    not_missed = 0
-    for mutation in asked:
-        verdict = try_without(mutation)
-        not_missed += not verdict.is_missed
-        by = f"missed by {verdict.by}" if verdict.is_missed else f"NOT MISSED by {verdict.by}"
-        print(f"{mutation.safeguard:74} {by:40} {verdict.took_s:5.1f} s  {verdict.how[:120]}", flush=True)
+    found: dict[Mutation, Verdict] = {}
+    with given_servers() as stack:
+        for mutation in asked:
+            verdict = found[mutation] = try_without(mutation, stack=stack)
+            by = f"missed by {verdict.by}" if verdict.is_missed else f"NOT MISSED by {verdict.by}"
+            print(f"{mutation.safeguard:74} {by:40} {verdict.took_s:5.1f} s  {verdict.how[:120]}", flush=True)
+    not_missed = sum(not verdict.is_missed for verdict in found.values())
     print(f"{len(asked)} safeguards, {not_missed} not missed")
+    if not names:
+        TABLE.write_text(table_of(found))
     return 1 if not_missed else 0
+
+
+@contextmanager
+def given_servers() -> Iterator[str]:
+    """One PostgreSQL and one Kafka for all tests, as RELAIS_TEST_STACK names them."""
+    with tempfile.TemporaryDirectory(prefix="relais-mutations-") as folder:
+        os.chmod(folder, 0o755)  # PostgreSQL is not run by root.
+        stack = Stack.start(Path(folder) / "stack", fast=True)
+        try:
+            yield f"given,{stack.database_url},{stack.kafka_bootstrap_servers}"
+        finally:
+            stack.stop()
+
+
+def table_of(found: Mapping[Mutation, Verdict]) -> str:
+    """The kept table, with the planted bug below it."""
+    missed = sum(verdict.is_missed for verdict in found.values())
+    rows = [
+        f"| {_cell(one.safeguard)} | `{one.file}` | {'' if verdict.is_missed else '**not missed** by '}{verdict.by} "
+        f"| {_cell(verdict.how[:MOST_SHOWN])} | {verdict.took_s:.1f} |"
+        for one, verdict in found.items()
+    ]
+    return f"""{HEAD}
+{missed} of {len(found)} are missed, {datetime.now(UTC).date().isoformat()}.
+
+| safeguard taken away | in | missed by | how | seconds |
+|---|---|---|---|---|
+{chr(10).join(rows)}
+
+## One of the bugs, in the shortest run that shows it
+
+```
+{planted(PLANTED)}
+```
+"""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def show_planted(safeguard: str) -> int:
     """Without this safeguard: the seed that fails, and the shortest run found that still does."""
-    (mutation,) = [one for one in MUTATIONS if one.safeguard == safeguard]
-    print(f"without: {safeguard}\n{mutation.file}: {mutation.before.strip()}\n  becomes: {mutation.after.strip()}")
-    with tempfile.TemporaryDirectory(prefix="relais-mutation-") as folder:
-        print(run_on(mutation, Path(folder), "--seeds", str(SEEDS), "--until-one-fails", "--shrink"))
+    print(planted(safeguard))
     return 0
+
+
+def planted(safeguard: str) -> str:
+    (mutation,) = [one for one in MUTATIONS if one.safeguard == safeguard]
+    with tempfile.TemporaryDirectory(prefix="relais-mutation-") as folder:
+        said = run_on(mutation, Path(folder), "--seeds", str(SEEDS), "--until-one-fails", "--shrink")
+    what = f"{mutation.file}: {mutation.before.strip()}\n  becomes: {mutation.after.strip()}"
+    return f"without: {safeguard}\n{what}\n{said.strip()}"
