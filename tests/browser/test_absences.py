@@ -149,6 +149,6 @@ def test_a_mentor_changes_the_capacity(school: School, visitors: Visitors, way: 
     page = visitors.come(way, cast.mentor["name"]).page
     page.goto("/mon-compte")
     page.locator("#capacity").fill("7")
-    page.get_by_role("button", name=way.say("Enregistrer"), exact=True).click()
+    page.get_by_role("button", name=way.say("Enregistrer la capacité")).click()
     expect(page.get_by_role("status")).to_contain_text(way.say("La capacité d'accueil est changée."))
     assert school.ok("GET", f"/mentors/{cast.mentor['mentor_id']}")["capacity"] == 7

@@ -71,7 +71,7 @@ def test_a_student_chooses_the_language_of_the_pages_and_of_the_emails(
     emails = page.get_by_role("group", name=way.say("Langue des e-mails"))
     expect(emails.get_by_role("radio", name="Français")).to_be_checked()
     emails.get_by_role("radio", name="English").check()
-    page.get_by_role("button", name=way.say("Enregistrer"), exact=True).click()
+    page.get_by_role("button", name=way.say("Enregistrer mes préférences")).click()
     expect(page.get_by_role("status")).to_contain_text(way.say("Vos préférences sont enregistrées."))
     expect(emails.get_by_role("radio", name="English")).to_be_checked()
     expect(page.locator("html")).to_have_attribute("lang", way.language)

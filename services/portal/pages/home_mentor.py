@@ -109,16 +109,19 @@ async def _absences(visit: Visit) -> list[Absence] | Problem:
     return [absence for absence in absences if absence.waiting or absence.status == "returning"]
 
 
-async def _to_give_back(visit: Visit, students: Sequence[Student]) -> list[Student]:
-    """Whose own mentor is back, by the date on their dashboard (T16). An account of version 1 was never transferred."""
+async def _to_give_back(visit: Visit, students: Sequence[Student]) -> list[list[Student]]:
+    """Whose own mentor is back, by the date on their dashboard (T16); those of one absence go back together.
+
+    An account of version 1 was never transferred.
+    """
     transferred = [student.student_id for student in students if student.version > 1]
     known = await people.people(visit.apis, students=transferred)
     day = calendar.today(visit.now, visit.portal.school_zone)
-    return [
-        student
-        for student in known.students.values()
-        if student.returns_to_mentor_id and student.expected_return_on and student.expected_return_on <= day
-    ]
+    together: dict[str, list[Student]] = {}
+    for student in known.students.values():
+        if student.returns_to_mentor_id and student.expected_return_on and student.expected_return_on <= day:
+            together.setdefault(student.absence_id or student.student_id, []).append(student)
+    return list(together.values())
 
 
 def _without_session(weeks: Sequence[StudentWeek]) -> list[StudentWeek]:

@@ -236,7 +236,7 @@ async def _statement_page(
         mentor=mentor,
         statement=statement,
         lines=await _shown(visit, statement.lines[first : first + LINES_A_PAGE]),
-        first=first + 1,
+        a_page=LINES_A_PAGE,
         number=page,
         pages=pages,
         shares=_shares(statement.lines),
