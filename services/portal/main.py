@@ -47,6 +47,7 @@ from services.portal.pages import (
     students,
     support,
     timeline,
+    transfer_effects,
 )
 
 ROUTERS = (
@@ -57,6 +58,7 @@ ROUTERS = (
     session_commands.router,
     sessions.router,
     students.router,
+    transfer_effects.router,
     absences.router,
     absence_students.router,
     account.router,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from services.portal.edges.api_client import Apis, Problem, or_problem, path
 from services.portal.edges.shapes import Attendance, Comment, Session, Student
 from services.portal.edges.visit import FileVisit, MentorOrSupport, MentorVisit, StaffVisit, StudentVisit, Visit
-from services.portal.pages import attendance_file, calendar, people, transfer
+from services.portal.pages import attendance_file, calendar, people, transfer, transfer_effects
 
 router = APIRouter()
 
@@ -178,6 +178,7 @@ async def _information_page(
         done=done,
         from_mentor_id=from_mentor_id,
         support_email=visit.portal.support_email,
+        handover=await transfer_effects.look(visit, student_id) if done == "transfere" else None,
     )
 
 

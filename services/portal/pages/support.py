@@ -1,12 +1,12 @@
 """Support's pages: the audit log, one event explained, and every e-mail with its state."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.portal.edges.api_client import Problem, or_problem, path
+from services.portal.edges.live import Part
 from services.portal.edges.shapes import Email, Entry, Event, Line
 from services.portal.edges.visit import SupportVisit, Visit
 from services.portal.pages import calendar, people
@@ -17,6 +17,8 @@ router = APIRouter()
 PEOPLE_SHOWN: Final = 50
 ENTRIES_SHOWN: Final = 50
 EMAILS_SHOWN: Final = 50
+LOOK_EVERY_S: Final = 1.0
+STILL_TO_COME_S: Final = 60
 EMAIL_STATES: Final = ("queued", "sent", "failed", "suppressed")
 
 
@@ -60,8 +62,20 @@ async def find_event(visit: SupportVisit, id: str = "") -> Response:
 @router.get("/journal/{event_id}")
 async def explain(visit: SupportVisit, event_id: str) -> Response:
     """One event and everything that it caused."""
-    found = await visit.apis.get(path("audit", "events", event_id, "consequences"))
-    return visit.page("explain.html", **await _explained(visit, found))
+    explained = await _explained(visit, event_id)
+    return visit.page("explain.html", **explained, recent=_is_recent(visit, explained["event"]))
+
+
+@router.get("/journal/{event_id}/direct")
+async def explain_live(visit: SupportVisit, event_id: str) -> Response:
+    """What it caused, as it comes about; after a minute there is nothing new to expect."""
+    event = (await _explained(visit, event_id))["event"]
+
+    async def look() -> Part:
+        explained = await _explained(visit, event_id)
+        return Part(visit.render("_explained.html", **explained), complete=not _is_recent(visit, event))
+
+    return visit.live(look, every_s=LOOK_EVERY_S)
 
 
 @router.get("/e-mails")
@@ -106,7 +120,12 @@ async def _email_page(visit: Visit, email_id: str, done: str = "", problem: Prob
     return visit.page("email.html", status=problem.status if problem else 200, email=found, done=done, problem=problem)
 
 
-async def _explained(visit: Visit, found: Mapping[str, Any]) -> dict[str, Any]:
+def _is_recent(visit: Visit, event: Event) -> bool:
+    return (visit.portal.clock.now() - event.recorded_at).total_seconds() < STILL_TO_COME_S
+
+
+async def _explained(visit: Visit, event_id: str) -> dict[str, Any]:
+    found = await visit.apis.get(path("audit", "events", event_id, "consequences"))
     event = Event.model_validate(found["event"])
     effects = found["effects"]
     lines = [Line.model_validate(item) for item in effects["statement_lines"]]

@@ -66,9 +66,9 @@ document.querySelectorAll("[data-live]").forEach((part) => {
   const says = document.getElementById(part.dataset.says);
   source.addEventListener("part", (event) => {
     const at = stops().indexOf(document.activeElement);
-    const unfolded = [...part.querySelectorAll("details[id][open]")].map((one) => one.id);
+    const unfolded = [...part.querySelectorAll("details")].map((one) => one.open);
     part.innerHTML = event.data;
-    unfolded.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+    part.querySelectorAll("details").forEach((one, number) => (one.open = Boolean(unfolded[number])));
     if (at >= 0) stops()[at]?.focus();
     const said = part.querySelector("[data-said]")?.dataset.said;
     if (says && said && says.textContent !== said) says.textContent = said;
