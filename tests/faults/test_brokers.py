@@ -134,10 +134,13 @@ FAULTS: dict[str, Callable[[Cluster, int, random.Random], None]] = {
 }
 
 
+SLOW = (stopped, rolling_restart)
+"""They belong to the long form alone."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A rolling restart takes a while: it belongs to the long form."""
     is_long = metafunc.config.getoption("--runs") is not None
-    metafunc.parametrize("fault", [name for name, harm in FAULTS.items() if is_long or harm is not rolling_restart])
+    metafunc.parametrize("fault", [name for name, harm in FAULTS.items() if is_long or harm not in SLOW])
 
 
 @pytest.mark.timeout(7200)
