@@ -39,6 +39,11 @@ class Way:
     language: Code
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def has_scripts(self) -> bool:
+        """axe-core needs them, and so does a slider that shows at once where it stands."""
+        return bool(self.options.get("java_script_enabled", True))
+
     def say(self, french: str, **values: object) -> str:
         """A text of the pages in this way's language."""
         said = read_catalogue(self.language).gettext(french)
@@ -58,6 +63,32 @@ WAYS = (
 IN_TWO_WAYS = pytest.mark.parametrize("way", WAYS[:2], ids=lambda way: way.name)
 IN_FOUR_WAYS = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 IN_THE_OTHER_TWO_WAYS = pytest.mark.parametrize("way", WAYS[2:], ids=lambda way: way.name)
+CROSSED = (
+    WAYS[:2],
+    (Way("desktop-en", "en"), Way("phone-fr-without-script", "fr", PHONE | NO_SCRIPT)),
+    (Way("desktop-fr-without-script", "fr", NO_SCRIPT), Way("phone-en", "en", PHONE)),
+    WAYS[2:],
+)
+"""Pairs of opposites: the journeys of the teams go through them in turn, and so together through all eight ways."""
+
+
+def crossed(number: int) -> pytest.MarkDecorator:
+    """Walks a journey in the pair of that number."""
+    return pytest.mark.parametrize("way", CROSSED[number], ids=lambda way: way.name)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How pages look. ``rules`` are those of axe-core that may find something else there; none: all of them."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
+
+
+@pytest.fixture(params=[Look(), Look(PHONE, ("color-contrast", "target-size"))], ids=["desktop-light", "phone-dark"])
+def look(request: pytest.FixtureRequest) -> Look:
+    chosen: Look = request.param
+    return chosen
 
 
 def chromium_path(playwright: Playwright) -> str:

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from services.portal.edges.routes import API_SERVICES
 from tests.browser.conftest import PHONE, Visitors, Way
-from tests.browser.test_office import is_open_to_everybody
+from tests.browser.office import is_open_to_everybody
 from tests.chassis.pipeline import event
 from tests.cli.test_parked import broken, publish
 from tests.conftest import RunningRelais
