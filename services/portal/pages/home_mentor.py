@@ -53,13 +53,14 @@ async def mentor_home(visit: Visit, done: str = "") -> Response:
     parts = (of_week, undocumented, cancelled, absences, board, statement)
     sessions = sorted(_found(of_week), key=lambda session: session.starts_at)
     to_document = [session for session in _found(undocumented) if session.ends_at <= visit.now]
-    to_make_up = [session for session in _found(cancelled) if session.to_make_up]
     weeks = Board(week="") if isinstance(board, Problem) else Board.model_validate(board)
+    own = {student.student_id: student for student in students}
+    # Whoever has another mentor by now makes it up with them.
+    to_make_up = [session for session in _found(cancelled) if session.to_make_up and session.student_id in own]
     without_session = _without_session(weeks.items)
     # Who has no session this week and one to make up: one task, and it is the making up.
     waiting = {one.student_id for one in without_session}
     made_up_this_week = {session.student_id: session for session in to_make_up if session.student_id in waiting}
-    own = {student.student_id: student for student in students}
     known = await people.people(
         apis, students={session.student_id for session in (*sessions, *to_document, *to_make_up)} - own.keys()
     )
