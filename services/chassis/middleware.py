@@ -7,7 +7,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 from uuid import UUID
 
@@ -38,6 +38,8 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _QUIET = ("/health/", "/metrics")  # Asked every few seconds by machines: logged at DEBUG.
+_CLOSE: Final = {"Connection": "close"}
+_LATER: Final = {"Retry-After": str(RETRY_AFTER_S)}
 _log = logging.getLogger("relais.access")
 _errors = logging.getLogger("relais.errors")
 
@@ -56,8 +58,19 @@ def traceparent_of(headers: Headers) -> str | None:
     return given if _TRACEPARENT.fullmatch(given) else None
 
 
+Answer = Callable[[Scope, int, problem.Sentence, Mapping[str, str]], Response]
+"""Makes an answer of a request, a status, what it says, and headers."""
+
+
+def as_problem(scope: Scope, status: int, sentence: problem.Sentence, headers: Mapping[str, str]) -> Response:
+    language = problem.language_of(Headers(scope=scope).get("accept-language"))
+    return problem.problem(status, sentence, language, headers=headers)
+
+
 class RequestFrame:
     """Wraps an application. Headers that an answer sets itself are left as they are.
+
+    ``answer`` makes what the frame itself answers: too long, too many, too late, failed.
 
     A request without an answer after ``deadline_s`` (a database that hangs) gets 503. What it asked for goes on, and
     counts among the ``max_in_hand`` until it ends: whoever asks with the same Idempotency-Key again finds it done.
@@ -71,6 +84,7 @@ class RequestFrame:
         security_headers: Mapping[str, str] = SECURITY_HEADERS,
         deadline_s: float = DEADLINE_S,
         max_in_hand: int = MAX_IN_HAND,
+        answer: Answer = as_problem,
     ) -> None:
         self._app = app
         self._service = service
@@ -78,6 +92,7 @@ class RequestFrame:
         self._deadline_s = deadline_s
         self._max_in_hand = max_in_hand
         self._in_hand = 0
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -109,22 +124,20 @@ class RequestFrame:
             CORRELATION_ID.reset(token)
 
     async def _run(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        async def unavailable() -> None:
+            await self._answer(scope, 503, problem.UNAVAILABLE, _LATER)(scope, receive, send)
+
         limit = MAX_IMPORT_BODY_BYTES if scope["path"].endswith("/import") else MAX_BODY_BYTES
-        language = problem.language_of(headers.get("accept-language"))
-        head = len(scope["query_string"]) + sum(len(name) + len(value) for name, value in scope["headers"])
-        if head > MAX_HEAD_BYTES:
-            await problem.problem(431, problem.HEAD_TOO_LARGE, language, headers={"Connection": "close"})(
-                scope, receive, send
-            )
+        address = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+        if address + sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD_BYTES:
+            await self._answer(scope, 431, problem.HEAD_TOO_LARGE, _CLOSE)(scope, receive, send)
             return
         declared = headers.get("content-length", "0")
         if not declared.isdecimal() or int(declared) > limit:
-            await problem.problem(413, problem.BODY_TOO_LARGE, language, headers={"Connection": "close"})(
-                scope, receive, send
-            )
+            await self._answer(scope, 413, problem.BODY_TOO_LARGE, _CLOSE)(scope, receive, send)
             return
         if self._in_hand > self._max_in_hand and not scope["path"].startswith(_QUIET):
-            await _unavailable(language)(scope, receive, send)
+            await unavailable()
             return
         received = 0
         answering: Literal["nobody", "application", "deadline"] = "nobody"
@@ -149,7 +162,7 @@ class RequestFrame:
             if answering == "nobody":
                 answering = "deadline"
                 _errors.error("no answer in time", extra={"method": scope["method"], "route": _template(scope)})
-                late = asyncio.create_task(_unavailable(language)(scope, receive, send))
+                late = asyncio.create_task(unavailable())
 
         timer = asyncio.get_running_loop().call_later(self._deadline_s, give_up)
         try:
@@ -158,7 +171,7 @@ class RequestFrame:
             _errors.exception("request failed", extra={"method": scope["method"], "route": _template(scope)})
             if answering == "application":
                 raise  # Half an answer is out: the server must break the connection, so that nobody takes it for whole.
-            await problem.problem(500, problem.INTERNAL, language)(scope, receive, send_in_time)
+            await self._answer(scope, 500, problem.INTERNAL, {})(scope, receive, send_in_time)
         finally:
             timer.cancel()
             if late is not None:
@@ -178,10 +191,6 @@ class RequestFrame:
                 "duration_ms": round(seconds * 1000, 2),
             },
         )
-
-
-def _unavailable(language: problem.Language) -> Response:
-    return problem.problem(503, problem.UNAVAILABLE, language, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 def _template(scope: Scope) -> str:

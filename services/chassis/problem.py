@@ -10,6 +10,8 @@ from services.chassis.refusal import Refused
 from services.chassis.telemetry import CORRELATION_ID
 
 Language = Literal["fr", "en"]
+Sentence = tuple[str, str, str]
+"""A code, what it says in French, and in English."""
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 1_000  # As many as an import has rows, so that each bad one is named.
 
@@ -66,7 +68,7 @@ HEAD_TOO_LARGE = (
     "The address or the headers of the request are larger than what is accepted.",
 )
 NOT_ACCEPTED = ("not_accepted", "Cette demande n’est pas acceptée.", "This request is not accepted.")
-BY_STATUS: Mapping[int, tuple[str, str, str]] = {
+BY_STATUS: Mapping[int, Sentence] = {
     400: NOT_PARSABLE,
     404: ("not_found", "Cette adresse n’existe pas.", "There is nothing at this address."),
     405: ("method_not_allowed", "Cette méthode n’est pas acceptée ici.", "This method is not accepted here."),
@@ -101,7 +103,7 @@ def language_of(accept_language: str | None) -> Language:
 
 def problem(
     status: int,
-    sentence: tuple[str, str, str],
+    sentence: Sentence,
     language: Language,
     *,
     errors: Iterable[Mapping[str, object]] = (),

@@ -135,3 +135,18 @@ def test_what_somebody_may_not_see_is_not_streamed_to_them(school: School, visit
         answer = visitor.context.request.get(path)
         assert answer.status == 403, path
         assert cast.student["name"] not in answer.text()
+
+
+def test_a_page_out_of_sight_gives_its_connection_back_until_it_is_seen_again(
+    relais: RunningRelais, visitors: Visitors
+) -> None:
+    visitor = visitors()
+    visitor.sign_in("Support")
+    visitor.page.goto("/retards")
+    eventually(lambda: streams(relais) == 1, within_s=10)
+    for hidden, left in (("true", 0), ("false", 1)):  # A browser without a window shows each of its pages: told so.
+        visitor.page.evaluate(
+            f"Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }});"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        eventually(lambda left=left: streams(relais) == left, within_s=10)  # type: ignore[misc]

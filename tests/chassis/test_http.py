@@ -1,7 +1,7 @@
 """The HTTP edge: who may ask, what is read, and that every error is a problem with a code and a sentence."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from services.chassis.auth import LOCAL_ISSUER, Authenticator, LocalIssuer, Principal, StaticKeys
@@ -30,7 +30,7 @@ from services.chassis.http import (
     require,
 )
 from services.chassis.middleware import MAX_BODY_BYTES, MAX_IMPORT_BODY_BYTES, RequestFrame
-from services.chassis.problem import language_of
+from services.chassis.problem import Sentence, language_of
 from services.chassis.rate_limit import RateLimit
 from services.chassis.refusal import Conflict, NotFound, Refused, Stale, Unavailable
 
@@ -521,6 +521,43 @@ def test_a_request_that_hangs_is_told_so_in_time_and_goes_on() -> None:
         return [late, full, alive, await hanging.ask("/slow")]
 
     assert asyncio.run(run()) == [503, 503, 200, 200]
+
+
+def test_an_application_may_word_what_its_frame_refuses() -> None:
+    def in_own_words(scope: Scope, status: int, sentence: Sentence, headers: Mapping[str, str]) -> Response:
+        assert (scope["path"], status, sentence[0]) == ("/slow", 503, "unavailable")
+        return PlainTextResponse("own words", status_code=299, headers=headers)
+
+    async def run() -> list[int]:
+        hanging = Hanging(deadline_s=0.1, max_in_hand=1, answer=in_own_words)
+        late = await hanging.ask("/slow")
+        full = await hanging.ask("/slow")
+        await hanging.end()
+        return [late, full]
+
+    assert asyncio.run(run()) == [299, 299]
+
+
+@pytest.mark.parametrize(("path_bytes", "status"), [(65_535, 200), (65_536, 200), (65_537, 431)])
+def test_an_address_counts_with_its_path(path_bytes: int, status: int) -> None:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("done")(scope, receive, send)
+
+    async def answer() -> int:
+        told: list[int] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Message) -> None:
+            told.append(message.get("status", 0))
+
+        path = "/" + "x" * (path_bytes - 1)
+        scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode()}
+        await RequestFrame(application, service="things")(scope | {"headers": [], "query_string": b""}, receive, send)
+        return told[0]
+
+    assert asyncio.run(answer()) == status
 
 
 def test_more_requests_than_a_process_holds_are_refused_at_once() -> None:

@@ -36,6 +36,8 @@ class OtherProvider:
     revoked: bool = False
     rotates: bool = False
     """Each refresh token is good once."""
+    away: bool = False
+    """It renews nothing: behind its proxy it restarts."""
     used: set[str] = field(default_factory=set)
     renewed_count: int = 0
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -104,6 +106,8 @@ def application(here: OtherProvider) -> FastAPI:
         }
         if sent["grant_type"] == "refresh_token":
             here.renewed_count += 1
+            if here.away:
+                return JSONResponse({}, 502)
             is_over = here.revoked or (here.rotates and sent["refresh_token"] in here.used)
             here.used.add(sent["refresh_token"])
             return JSONResponse({"error": "invalid_grant"}, 400) if is_over else JSONResponse(body)

@@ -15,13 +15,19 @@ class Browser:
     """The other end of a stream."""
 
     def __init__(
-        self, streams: Streams, look: Look, *, person: str = "mentor:a@example.org", lasts_s: float = 5.0
+        self,
+        streams: Streams,
+        look: Look,
+        *,
+        person: str = "mentor:a@example.org",
+        lasts_s: float = 5.0,
+        **options: Any,
     ) -> None:
         self.status = 0
         self.text = ""
         self.ended = False
         self._gone, self._heard = asyncio.Event(), asyncio.Event()
-        live = Live(streams, person, look, every_s=0.01, lasts_s=lasts_s)
+        live = Live(streams, person, look, every_s=0.01, lasts_s=lasts_s, **options)
         self.task = asyncio.create_task(live(SCOPE, self._receive, self._send))
 
     def leave(self) -> None:
@@ -45,6 +51,14 @@ class Browser:
         self.text += message.get("body", b"").decode()
         self._heard.set()
         self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+
+COME_BACK_LATER = (200, True, "retry: 30000\n\n")
+"""Browsers ask again after a stream that ended, never after another status than 200."""
+
+
+def told(browser: Browser) -> tuple[int, bool, str]:
+    return browser.status, browser.ended, browser.text
 
 
 async def always() -> Part:
@@ -103,7 +117,7 @@ def test_a_stream_ends_when_the_browser_leaves_when_the_portal_stops_and_after_i
         await closing
         late = Browser(streams, always)
         await late.done()
-        assert late.status == 503
+        assert told(late) == COME_BACK_LATER
 
     asyncio.run(check())
 
@@ -116,12 +130,12 @@ def test_one_person_and_all_together_have_only_so_many() -> None:
             await browser.until("encore")
         third = Browser(streams, always)
         await third.done()
-        assert third.status == 429
+        assert told(third) == COME_BACK_LATER
         another = Browser(streams, always, person="mentor:b@example.org")
         await another.until("encore")
         too_many = Browser(streams, always, person="mentor:c@example.org")
         await too_many.done()
-        assert too_many.status == 503
+        assert told(too_many) == COME_BACK_LATER
         for browser in (*several, another):
             browser.leave()
             await browser.done()
@@ -137,5 +151,46 @@ def test_a_service_that_is_away_meanwhile_ends_the_stream_and_the_browser_may_as
         browser = Browser(Streams(), away)
         await browser.done()
         assert (browser.status, browser.ended, browser.text) == (200, True, "retry: 3000\n\n")
+
+    asyncio.run(check())
+
+
+def test_a_browser_keeps_connections_for_pages_beside_all_of_its_streams() -> None:
+    async def check() -> None:
+        streams = Streams()
+        several = [Browser(streams, always) for _ in range(4)]
+        for browser in several:
+            await browser.until("encore")
+        fifth = Browser(streams, always)  # Of the six that a browser has to an origin.
+        await fifth.done()
+        assert told(fifth) == COME_BACK_LATER
+        for browser in several:
+            browser.leave()
+            await browser.done()
+
+    asyncio.run(check())
+
+
+def test_what_takes_long_is_looked_at_less_often() -> None:
+    async def check() -> None:
+        looks = 0
+
+        async def look() -> Part:
+            nonlocal looks
+            looks += 1
+            return Part("<p>encore</p>")
+
+        browser = Browser(Streams(), look, lasts_s=0.3, brisk_for_s=0.0)
+        await browser.done()
+        assert looks == 1
+
+    asyncio.run(check())
+
+
+def test_what_is_looked_for_once_is_over_when_its_time_is() -> None:
+    async def check() -> None:
+        browser = Browser(Streams(), always, lasts_s=0.1, once=True)
+        await browser.done()
+        assert browser.text.endswith("event: complete\ndata: \n\n")
 
     asyncio.run(check())

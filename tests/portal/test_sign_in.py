@@ -207,12 +207,50 @@ def test_where_the_tokens_are_over_the_second_asks_once_more_and_comes_with_the_
         assert sorted(by_status) == [307, 503]
         (_, winner), (sent_again, loser) = by_status[503], by_status[307]
         again = sent_again.headers["location"]
-        assert again == "/journal?type=x&encore=1"
+        assert again == "/journal?type=x"
+        assert "Max-Age=5;" in sent_again.headers["set-cookie"]  # So the next time is a first time again.
         over = loser.get(again)  # A browser that has no other cookie: asked once more, no longer.
         assert (over.status_code, over.headers["location"]) == (303, "/connexion?suite=/journal")
         loser.cookies.clear()
         loser.cookies.update(winner.cookies)
         assert loser.get(again).status_code == 503
+
+
+def test_a_race_lost_later_on_the_same_page_signs_nobody_out(browser: TestClient, provider: OtherProvider) -> None:
+    provider.token_ttl_s, provider.revoked = 1, True
+    assert signs_in(browser).status_code == 303
+    time.sleep(1.1)
+    first = browser.get("/journal?type=x")
+    browser.cookies.delete("relais_once_more")  # As the browser does, five seconds later.
+    second = browser.get(first.headers["location"])
+    assert [(answer.status_code, answer.headers["location"]) for answer in (first, second)] == [
+        (307, "/journal?type=x"),
+        (307, "/journal?type=x"),
+    ]
+
+
+def test_while_the_provider_is_away_people_go_on_with_tokens_that_are_still_good(
+    browser: TestClient, provider: OtherProvider
+) -> None:
+    provider.token_ttl_s, provider.away = 50, True
+    assert signs_in(browser).status_code == 303
+    answer = browser.get("/journal")
+    assert (answer.status_code, provider.renewed_count) == (503, 1)
+    assert "Sam" in answer.text  # Signed in; all services are away.
+    assert "pas possible pour le moment" not in answer.text
+
+
+def test_while_the_provider_is_away_nobody_is_signed_out_whose_tokens_are_over(
+    browser: TestClient, provider: OtherProvider
+) -> None:
+    provider.token_ttl_s, provider.away = 1, True
+    assert signs_in(browser).status_code == 303
+    time.sleep(1.1)
+    answer = browser.get("/journal")
+    assert answer.status_code == 503
+    assert "pas possible pour le moment" in answer.text
+    provider.token_ttl_s, provider.away = 3600, False
+    assert "pas possible pour le moment" not in browser.get("/journal").text
 
 
 def test_a_session_that_the_provider_ended_asks_to_sign_in_again(browser: TestClient, provider: OtherProvider) -> None:

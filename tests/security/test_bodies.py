@@ -85,6 +85,9 @@ def test_no_header_or_address_is_too_long(relais: RunningRelais, tried: Tried) -
         ),
         "a cookie of 200 kB": lambda: httpx.get(relais.url, headers={"Cookie": "relais_session=" + "x" * 200_000}),
         "an address of 60 kB": lambda: httpx.get(f"{relais.url}/api/sessions?cursor=" + "x" * 60_000, headers=own),
+        "a path of 60 kB and a header": lambda: httpx.get(
+            f"{relais.url}/api/sessions/" + "x" * 60_000, headers={**own, "X": "x" * 6_000}
+        ),
         "a long filter": lambda: httpx.get(f"{relais.url}/api/mentors?search=" + "x" * 5_000, headers=own),
         "a cursor of nobody's": lambda: httpx.get(f"{relais.url}/api/audit?cursor=%00%ff", headers=own),
         "1,000 ids": lambda: httpx.get(

@@ -2,22 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.chassis.middleware import RequestFrame
+from services.chassis import problem
+from services.chassis.middleware import RequestFrame, as_problem
 from services.portal.edges.api_client import Problem
+from services.portal.edges.live import later
 from services.portal.edges.oidc import ProviderAway
 from services.portal.edges.rendering import STATIC_DIR, VersionedStatic
 from services.portal.edges.visit import (
-    ONCE_MORE,
     FormRefused,
     NotForYou,
     Portal,
@@ -43,6 +44,7 @@ SECURITY_HEADERS = {
 
 
 RENEWED_WITHIN_S = 1.0
+FOR_MACHINES = ("/api/", "/issuer/token", "/issuer/jwks", "/openapi.json", "/health/", "/metrics")
 HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -51,7 +53,9 @@ def create_pages(portal: Portal, routers: Sequence[APIRouter]) -> FastAPI:
     app = FastAPI(title="Relais", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.portal = portal
     app.add_middleware(ErrorPages)
-    app.add_middleware(RequestFrame, service="portal", security_headers=_security_headers(portal))
+    app.add_middleware(
+        RequestFrame, service="portal", security_headers=_security_headers(portal), answer=_answer_of_the_frame
+    )
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
     for router in routers:
@@ -123,7 +127,24 @@ def _visit(request: Request) -> Visit:
     return Visit(request, request.app.state.portal)
 
 
+def _answer_of_the_frame(scope: Scope, status: int, sentence: problem.Sentence, headers: Mapping[str, str]) -> Response:
+    """What the frame of all requests refuses, before a page could: too long, too many, too late."""
+    if status == 500 or scope["path"].startswith(FOR_MACHINES):  # A page about an error of ours failed too.
+        return as_problem(scope, status, sentence, headers)
+    request = Request(scope)
+    visit = _visit(request)
+    response = _sorry(visit, status, problem.TITLES[status][visit.code], sentence[1 if visit.code == "fr" else 2])
+    response.headers.update(headers)
+    renewed = scope["state"].get("renewed")
+    if renewed is not None:  # By a page that then took too long: the provider may not take the old token again.
+        visit.portal.cookies.write(request, response, renewed)
+    return response
+
+
 def _sorry(visit: Visit, status: int, title: str, sentence: str, errors: Sequence[object] = ()) -> Response:
+    """A page that says what to do. A stream is told to come back: after another status than 200 it never would."""
+    if status >= 500 and "text/event-stream" in visit.request.headers.get("accept", ""):
+        return later()
     return visit.page("error.html", status=status, title=title, sentence=sentence, status_code=status, errors=errors)
 
 
@@ -131,8 +152,7 @@ async def _sign_in(request: Request, error: Exception) -> Response:
     visit = _visit(request)
     if isinstance(error, SignInNeeded) and error.once_more:
         await asyncio.sleep(RENEWED_WITHIN_S)
-        again = request.url.include_query_params(**{ONCE_MORE: "1"})
-        return RedirectResponse(f"{again.path}?{again.query}", status_code=307)  # A form is sent again as it was.
+        return visit.once_more()
     return visit.redirect(sign_in_address(visit))
 
 

@@ -2,6 +2,9 @@
 
 A stream holds a connection, so everything about it has a limit: its time, how many one person has, how many there are.
 It ends when the browser leaves and when the portal stops. Without JavaScript nobody opens one.
+
+A browser asks again after a stream that ended, never after another status than 200. So where there is no room now, the
+stream is one that ends at once and says when to come back; only what stays refused (401, 403, 404) has its status.
 """
 
 import asyncio
@@ -16,12 +19,15 @@ from starlette.types import Receive, Scope, Send
 
 from services.portal.edges.api_client import Problem
 
-PER_PERSON: Final = 6
+PER_PERSON: Final = 4  # A browser has six connections to an origin, for all of its tabs: two are left for pages.
 AT_ONCE: Final = 100  # Below what a process has in hand at most, so that pages are never kept out by streams.
 LASTS_S: Final = 60.0
 HEARTBEAT_S: Final = 10.0
 AGAIN_AFTER_MS: Final = 3_000
-RETRY_AFTER_S: Final = 30
+AGAIN_LATER_MS: Final = 30_000
+BRISK_FOR_S: Final = 5.0  # What people wait for is there by then, or takes long.
+THEN_EVERY_S: Final = 2.0
+HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 OPEN = Gauge("relais_portal_streams", "Live parts of pages that browsers have open.")
 
@@ -47,19 +53,18 @@ class Streams:
         self.stopping = asyncio.Event()
 
     async def close_when(self, stop: asyncio.Event) -> None:
-        """Ends all of them once the process is to stop; browsers come back by themselves, to the next one."""
+        """Ends all of them once the process is to stop; browsers come back by themselves."""
         await stop.wait()
         self.stopping.set()
 
-    def enter(self, person: str) -> int:
-        """0, or the status that refuses: 429 for too many of one person, 503 for too many of all."""
-        if self._open.total() >= self._at_once or self.stopping.is_set():
-            return 503
-        if self._open[person] >= self._per_person:
-            return 429
+    def enter(self, person: str) -> bool:
+        """False where there is no room: too many of this person, too many of all, or the portal stops."""
+        full = self._open.total() >= self._at_once or self._open[person] >= self._per_person
+        if full or self.stopping.is_set():
+            return False
         self._open[person] += 1
         OPEN.inc()
-        return 0
+        return True
 
     def leave(self, person: str) -> None:
         self._open[person] -= 1
@@ -68,7 +73,10 @@ class Streams:
 
 
 class Live(Response):
-    """A stream: ``look`` is asked every ``every_s`` what the part of the page is now."""
+    """A stream: ``look`` is asked every ``every_s`` what the part of the page is now; after a while, less often.
+
+    ``once``: when its time is over the browser does not ask again, complete or not.
+    """
 
     def __init__(
         self,
@@ -78,21 +86,22 @@ class Live(Response):
         *,
         every_s: float,
         lasts_s: float = LASTS_S,
+        brisk_for_s: float = BRISK_FOR_S,
+        once: bool = False,
     ) -> None:
-        super().__init__(
-            media_type="text/event-stream", headers={"cache-control": "no-store", "x-accel-buffering": "no"}
-        )
+        super().__init__(media_type="text/event-stream", headers=HEADERS)
         del self.headers["content-length"]
         self._streams = streams
         self._person = person
         self._look = look
         self._every_s = every_s
         self._lasts_s = lasts_s
+        self._brisk_for_s = brisk_for_s
+        self._once = once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = self._streams.enter(self._person)
-        if refused:
-            await Response(status_code=refused, headers={"retry-after": str(RETRY_AFTER_S)})(scope, receive, send)
+        if not self._streams.enter(self._person):
+            await later()(scope, receive, send)
             return
         try:
             await self._stream(receive, send)
@@ -106,19 +115,22 @@ class Live(Response):
         stopping = asyncio.create_task(self._streams.stopping.wait())
         tasks = (writing, gone, stopping)
         try:
-            await asyncio.wait(tasks, timeout=self._lasts_s, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, timeout=self._lasts_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if not writing.cancelled() and (error := writing.exception()) is not None and not isinstance(error, Problem):
             raise error
+        if self._once and not done:
+            await _send(send, _event("complete", ""))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _write(self, send: Send) -> None:
         """Ends with the part that is complete. A Problem ends it too: the browser asks again, and a reload says why."""
         loop = asyncio.get_running_loop()
-        shown, quiet_since_s = "", loop.time()
+        shown, began_s = "", loop.time()
+        quiet_since_s = began_s
         await _send(send, f"retry: {AGAIN_AFTER_MS}\n\n")
         while True:
             part = await self._look()
@@ -131,7 +143,13 @@ class Live(Response):
             if part.complete:
                 await _send(send, _event("complete", ""))
                 return
-            await asyncio.sleep(self._every_s)
+            brisk = loop.time() - began_s < self._brisk_for_s
+            await asyncio.sleep(self._every_s if brisk else max(self._every_s, THEN_EVERY_S))
+
+
+def later() -> Response:
+    """A stream that ends at once: the browser asks again in half a minute."""
+    return Response(f"retry: {AGAIN_LATER_MS}\n\n", media_type="text/event-stream", headers=HEADERS)
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -18,7 +18,7 @@ from services.chassis.clock import Clock
 from services.portal.edges.api_client import Apis
 from services.portal.edges.language import CODES, Code, Language
 from services.portal.edges.live import Live, Part, Streams
-from services.portal.edges.oidc import RENEW_BEFORE_S, Client, Provider, SignInFailed
+from services.portal.edges.oidc import RENEW_BEFORE_S, Client, Provider, ProviderAway, SignInFailed
 from services.portal.edges.rendering import Renderer
 from services.portal.edges.routes import Upstreams
 from services.portal.edges.session_cookie import Person, Role, Session, SessionCookies
@@ -28,7 +28,8 @@ log = logging.getLogger("relais.sign_in")
 LANGUAGE_COOKIE: Final = "relais_language"
 YEAR_S: Final = 365 * 24 * 3600
 MAX_FORM_FIELDS: Final = 50
-ONCE_MORE: Final = "encore"
+ONCE_MORE_COOKIE: Final = "relais_once_more"
+ONCE_MORE_WITHIN_S: Final = 5
 STAFF: Final = ("support", "billing", "training")
 
 
@@ -117,7 +118,7 @@ class Visit:
         return Apis(self.portal.client, self.portal.upstreams, token=token, language=self.code, of_staff=of_staff)
 
     async def renew(self) -> None:
-        """Fresh tokens for the person where theirs are about to end. Raises SignInNeeded, ProviderAway."""
+        """Fresh tokens where the person's are about to end. Once they did, raises SignInNeeded, ProviderAway."""
         session, provider = self.session, self.portal.provider
         if session.person is None or session.token_expires_at is None:
             return
@@ -129,12 +130,14 @@ class Visit:
             return
         try:
             tokens = await provider.renew(session.refresh_token)
-        except SignInFailed as ended:
-            # Many providers take a refresh token once. Then another process of the portal was faster with this one.
+        except (SignInFailed, ProviderAway) as error:
             if session.token_expires_at > time.time():
-                log.info("tokens not renewed, these are still good", extra={"why": ended.why})
+                log.info("tokens not renewed, these are still good", extra={"why": str(error)})
                 return
-            raise SignInNeeded(once_more=ONCE_MORE not in self.request.query_params) from ended
+            if isinstance(error, ProviderAway):
+                raise
+            # Many providers take a refresh token once. Then another process of the portal was faster with this one.
+            raise SignInNeeded(once_more=ONCE_MORE_COOKIE not in self.request.cookies) from error
         self.session = replace(
             session,
             person=replace(session.person, token=tokens.access),
@@ -170,23 +173,22 @@ class Visit:
             self.portal.cookies.write(self.request, response, self.session)
         return response
 
-    def live(self, look: Callable[[], Awaitable[Part]], *, every_s: float) -> Response:
-        """A part of a page as it changes (server-sent events)."""
+    def live(self, look: Callable[[], Awaitable[Part]], *, every_s: float, once: bool = False) -> Response:
+        """A part of a page as it changes (server-sent events); ``once``: for a minute, no longer."""
         person = f"{self.person.role}:{self.person.email}"
-        return Live(self.portal.streams, person, look, every_s=every_s)
+        return Live(self.portal.streams, person, look, every_s=every_s, once=once)
 
     def speak(self, response: Response, code: str) -> None:
         """The pages' language from now on, kept in the browser."""
         if code in CODES:
-            response.set_cookie(
-                LANGUAGE_COOKIE,
-                code,
-                max_age=YEAR_S,
-                path="/",
-                httponly=True,
-                samesite="lax",
-                secure=self.portal.cookies.is_secure(self.request),
-            )
+            self._keep(response, LANGUAGE_COOKIE, code, for_s=YEAR_S)
+
+    def once_more(self) -> Response:
+        """The same request again, a form as it was. A cookie says for a moment that this is the second time."""
+        url = self.request.url
+        response = RedirectResponse(f"{url.path}?{url.query}" if url.query else url.path, status_code=307)
+        self._keep(response, ONCE_MORE_COOKIE, "1", for_s=ONCE_MORE_WITHIN_S)
+        return response
 
     def redirect(self, to: str) -> Response:
         """After a command: see the page that shows what it did (303)."""
@@ -201,6 +203,10 @@ class Visit:
         if not secrets.compare_digest(fields.get("csrf", "").encode(), self.session.csrf.encode()):
             raise FormRefused
         return fields
+
+    def _keep(self, response: Response, name: str, value: str, *, for_s: int) -> None:
+        secure = self.portal.cookies.is_secure(self.request)
+        response.set_cookie(name, value, max_age=for_s, path="/", httponly=True, samesite="lax", secure=secure)
 
     def _address(self) -> str:
         """Where the visitor is, to come back to; never to a sign-in, which is good once."""

@@ -114,13 +114,13 @@ async def session_page(visit: SignedIn, session_id: str, version: int | None = N
 
 @router.get("/sessions/{session_id}/effets")
 async def session_effects(visit: SignedIn, session_id: str) -> Response:
-    """The panel again whenever there is more to see, until all of it is there."""
+    """The panel again whenever there is more to see, until all of it is there or it takes so long that it says so."""
     session = Session.model_validate(await visit.apis.get(path("sessions", session_id)))
     events = await effects.history(visit.apis, session_id)
 
     async def look() -> Part:
         caused = await effects.look(visit.apis, visit.portal.school_zone, session, events)
-        return Part(visit.render("_effects.html", session=session, caused=caused), caused.complete)
+        return Part(visit.render("_effects.html", session=session, caused=caused), caused.complete or not caused.recent)
 
     return visit.live(look, every_s=LOOK_EVERY_S)
 

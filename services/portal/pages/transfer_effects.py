@@ -67,7 +67,7 @@ async def transfer_effects(visit: MentorOrSupport, student_id: str) -> Response:
         handover = await look(visit, student_id)
         return Part(visit.render("_transfer_effects.html", handover=handover), handover.complete)
 
-    return visit.live(look_again, every_s=LOOK_EVERY_S)
+    return visit.live(look_again, every_s=LOOK_EVERY_S, once=True)  # Where e-mails can't be sent, they stay queued.
 
 
 async def _emails(visit: Visit, student_id: str) -> list[Email]:

@@ -59,12 +59,13 @@ document.querySelectorAll("input[data-says]").forEach((slider) => {
   say();
 });
 
-// A part of the page that changes by itself: shown again whenever it did, the focus where it was.
+// A part of the page that changes by itself: shown again whenever it did, the focus where it was. A page that nobody sees
+// gives its connection back: a browser has few, and all tabs share them.
 document.querySelectorAll("[data-live]").forEach((part) => {
-  const source = new EventSource(part.dataset.live);
+  let source, complete = false;
   const stops = () => [...part.querySelectorAll("a, summary, button")];
   const says = document.getElementById(part.dataset.says);
-  source.addEventListener("part", (event) => {
+  const show = (event) => {
     const at = stops().indexOf(document.activeElement);
     const unfolded = [...part.querySelectorAll("details")].map((one) => one.open);
     part.innerHTML = event.data;
@@ -72,7 +73,16 @@ document.querySelectorAll("[data-live]").forEach((part) => {
     if (at >= 0) stops()[at]?.focus();
     const said = part.querySelector("[data-said]")?.dataset.said;
     if (says && said && says.textContent !== said) says.textContent = said;
-  });
-  source.addEventListener("complete", () => source.close());
-  window.addEventListener("pagehide", () => source.close());
+  };
+  const leave = () => (source = source?.close());
+  const follow = () => {
+    if (source || complete || document.hidden) return;
+    source = new EventSource(part.dataset.live);
+    source.addEventListener("part", show);
+    source.addEventListener("complete", () => (complete = true) && leave());
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? leave() : follow()));
+  window.addEventListener("pagehide", leave);
+  window.addEventListener("pageshow", follow);
+  follow();
 });
