@@ -144,6 +144,21 @@ def test_a_week_turns_green_with_a_session_and_back_when_it_is_cancelled_or_move
     assert state(attendance, mentor_id, week="2026-W48") == "green"
 
 
+def test_what_held_at_an_instant_is_what_was_known_then_also_where_a_clock_had_gone_back(
+    attendance: Attendance, mentor_id: UUID, student_id: UUID
+) -> None:
+    session_id, hour = new_id(), timedelta(hours=1)
+    attendance.receive(scheduled(student_id, session_id), at=NOW)
+    attendance.receive(rescheduled(student_id, session_id, before=IN_W47, at=IN_W47 + hour), at=NOW + 2 * hour)
+    attendance.receive(cancelled(student_id, session_id, "student_early"), at=NOW + hour)
+
+    def known_at(instant: datetime) -> str:
+        return state(attendance, mentor_id, as_of=instant.isoformat())
+
+    assert [known_at(NOW), known_at(NOW + hour - SECOND)] == ["green", "green"]
+    assert [known_at(NOW + hour), known_at(NOW + 2 * hour)] == ["at_risk", "at_risk"]
+
+
 def test_a_correction_by_support_is_followed(attendance: Attendance, mentor_id: UUID, student_id: UUID) -> None:
     session_id = new_id()
     attendance.clock.instant = ENDS + SECOND

@@ -1,7 +1,7 @@
 """What stands for each student's week, from ``session_states``, ``student_states`` and ``pairing_states``.
 
 One week's question reads that week's sessions by their start, and each student's last rows: it grows with the number
-of students, not with their history.
+of students, not with their history. Which row of a session held at an instant, ``superseded_at`` says.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,7 +48,8 @@ LEFT JOIN LATERAL (
 ORDER BY page.name, page.student_id
 """
 
-# Many weeks in one go: everybody once, and each session of them once, put into its week by where the weeks begin.
+# Many weeks in one go: everybody once, and each session of them once, put into its week by where the weeks begin. A
+# student's weeks are bits of a number (there are 53 at most): joining rows of weeks took ten times as long.
 WEEKS: Final = """
 WITH students AS MATERIALIZED (
     SELECT DISTINCT ON (s.student_id) s.student_id, s.funding,
@@ -57,62 +58,44 @@ WITH students AS MATERIALIZED (
     WHERE s.recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
     ORDER BY s.student_id, s.sequence DESC
 ), stood AS MATERIALIZED (
-    SELECT asked.student_id, width_bucket(last.starts_at, %(begins)s::timestamptz[]) AS number,
-        bool_or(last.outcome = 'held') AS held, bool_or(last.outcome = 'planned') AS planned
+    SELECT s.student_id, bit_or(1::bigint << s.number) FILTER (WHERE s.outcome = 'held') AS held,
+        bit_or(1::bigint << s.number) FILTER (WHERE s.outcome = 'planned') AS planned
     FROM (
-        SELECT DISTINCT s.student_id, s.session_id FROM session_states AS s
-        WHERE s.starts_at >= %(first)s AND s.starts_at < %(last)s
-    ) AS asked
-    CROSS JOIN LATERAL (
-        SELECT s.outcome, s.starts_at FROM session_states AS s
-        WHERE s.student_id = asked.student_id AND s.session_id = asked.session_id
-          AND s.recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
-        ORDER BY s.sequence DESC
-        LIMIT 1
-    ) AS last
-    WHERE last.starts_at >= %(first)s AND last.starts_at < %(last)s
-    GROUP BY asked.student_id, number
+        SELECT student_id, outcome, width_bucket(starts_at, %(begins)s::timestamptz[]) AS number
+        FROM session_states
+        WHERE starts_at >= %(first)s AND starts_at < %(last)s
+          AND recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+          AND (superseded_at IS NULL OR superseded_at > coalesce(%(as_of)s, 'infinity'::timestamptz))
+    ) AS s
+    GROUP BY s.student_id
 )
 SELECT weeks.number, students.funding,
-    CASE WHEN stood.held THEN 'held' WHEN stood.planned THEN 'planned' ELSE 'nothing' END AS stands,
+    CASE WHEN (stood.held >> weeks.number) & 1 = 1 THEN 'held'
+        WHEN (stood.planned >> weeks.number) & 1 = 1 THEN 'planned' ELSE 'nothing' END AS stands,
     count(*) AS students
-FROM unnest(%(ends)s::timestamptz[]) WITH ORDINALITY AS weeks (ends_at, number)
+FROM unnest(%(ends)s::timestamptz[], %(numbers)s::integer[]) AS weeks (ends_at, number)
 JOIN students ON students.enrolled_at < weeks.ends_at
-LEFT JOIN stood ON stood.student_id = students.student_id AND stood.number = weeks.number
+LEFT JOIN stood ON stood.student_id = students.student_id
 GROUP BY weeks.number, students.funding, stands
 """
 
 SESSIONS: Final = """
-SELECT asked.student_id, asked.session_id, last.*
-FROM (
-    SELECT DISTINCT s.student_id, s.session_id
-    FROM session_states AS s
-    WHERE s.student_id = ANY(%(student_ids)s) AND s.starts_at >= %(starts_at)s AND s.starts_at < %(ends_at)s
-) AS asked
-CROSS JOIN LATERAL (
-    SELECT s.event_id, s.mentor_id, s.starts_at, s.duration_minutes, s.outcome, s.cause, s.recoverable,
-        s.makes_up_for, s.moved_from, s.move_requested_by, s.move_late
-    FROM session_states AS s
-    WHERE s.student_id = asked.student_id AND s.session_id = asked.session_id
-      AND s.recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
-    ORDER BY s.sequence DESC
-    LIMIT 1
-) AS last
-WHERE last.starts_at >= %(starts_at)s AND last.starts_at < %(ends_at)s
-ORDER BY asked.student_id, last.starts_at, asked.session_id
+SELECT student_id, session_id, event_id, mentor_id, starts_at, duration_minutes, outcome, cause, recoverable,
+    makes_up_for, moved_from, move_requested_by, move_late
+FROM session_states
+WHERE student_id = ANY(%(student_ids)s) AND starts_at >= %(starts_at)s AND starts_at < %(ends_at)s
+  AND recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+  AND (superseded_at IS NULL OR superseded_at > coalesce(%(as_of)s, 'infinity'::timestamptz))
+ORDER BY student_id, starts_at, session_id
 """
 
 # The one that holds, where another was planned before and cancelled.
 MAKE_UPS: Final = """
-SELECT s.makes_up_for, s.session_id, s.starts_at, s.outcome
-FROM session_states AS s
-WHERE s.makes_up_for = ANY(%(session_ids)s) AND s.outcome IN ('planned', 'held')
-  AND s.recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
-  AND NOT EXISTS (
-      SELECT FROM session_states AS later
-      WHERE later.student_id = s.student_id AND later.session_id = s.session_id AND later.sequence > s.sequence
-        AND later.recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
-  )
+SELECT makes_up_for, session_id, starts_at, outcome
+FROM session_states
+WHERE makes_up_for = ANY(%(session_ids)s) AND outcome IN ('planned', 'held')
+  AND recorded_at <= coalesce(%(as_of)s, 'infinity'::timestamptz)
+  AND (superseded_at IS NULL OR superseded_at > coalesce(%(as_of)s, 'infinity'::timestamptz))
 """
 
 
@@ -216,6 +199,7 @@ def weeks_by_funding(
     asked = {
         "begins": [begins_at for begins_at, _ in weeks],
         "ends": [ends_at for _, ends_at in weeks],
+        "numbers": list(range(1, len(weeks) + 1)),
         "first": weeks[0][0],
         "last": weeks[-1][1],
         "as_of": as_of,
