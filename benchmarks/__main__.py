@@ -6,12 +6,20 @@ The short form has a tenth of the backlog and half the time a round.
 import os
 import sys
 
-from benchmarks import appending, commanding, latency, projecting, rebuilding, relaying
+from benchmarks import appending, commanding, latency, projecting, rebuilding, relaying, resting
 from benchmarks.ground import ground
 from benchmarks.harness import Row, write
 from services.chassis.garbage import search_rarely
 
-MODULES = {"1": appending, "3": relaying, "4": projecting, "5": latency, "6": rebuilding, "8": commanding}
+MODULES = {
+    "1": appending,
+    "3": relaying,
+    "4": projecting,
+    "5": latency,
+    "6": rebuilding,
+    "8": commanding,
+    "rest": resting,
+}
 NOTES = (
     "Row 3 has a fixed limit too: Debezium's outbox moves 6,700 events/s on such a machine; ours is in its column.",
     "",

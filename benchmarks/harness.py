@@ -64,6 +64,18 @@ def compare(
     return row
 
 
+def within(number: str, what: str, measured: Sequence[float], unit: str, limit: float) -> Row:
+    """What has a fixed limit instead of a peer. The ratio is the median's to the limit."""
+    median = statistics.median(measured)
+    rounds = [one / limit for one in measured]
+    row = Row(
+        number, what, "a limit", f"{median:,.1f} {unit}", f"{limit:,.1f} {unit}", median / limit, "≤ 1.00",
+        median <= limit, rounds,
+    )  # fmt: skip
+    print(line(row), flush=True)
+    return row
+
+
 def line(row: Row) -> str:
     spread = f"{min(row.rounds):.2f} to {max(row.rounds):.2f}"
     verdict = "yes" if row.reached else "no"
