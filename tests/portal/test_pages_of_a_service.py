@@ -1,5 +1,6 @@
 """Pages over services that answer as these tests want: how far behind, how long a list, how late."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,11 +20,12 @@ from services.portal.edges.routes import API_SERVICES, Upstreams
 from services.portal.edges.session_cookie import Person, Session
 from services.portal.main import SignIn, create_portal
 from tests.portal.test_proxy import Server
-from tests.portal.test_safety import KEY, cookie_of
+from tests.portal.test_safety import KEY, cookie_of, csrf_of
 
 STREAM = {"accept": "text/event-stream"}
 COME_BACK_LATER = (200, "text/event-stream; charset=utf-8", "retry: 30000\n\n")
 MENTOR = Person(role="mentor", email="a@example.org", name="Alice", person_id="m", token="t")
+STUDENT = Person(role="student", email="e@example.org", name="Éva", person_id="e", token="t")
 SUPPORT = Person(role="support", email="s@example.org", name="Sam", person_id=None, token="t")
 
 
@@ -119,3 +121,61 @@ def test_what_no_page_could_answer_is_still_a_page(services: tuple[Services, str
         assert (long.status_code, long.headers["content-type"]) == (431, "text/html; charset=utf-8")
         machine = browser.post("/issuer/token", content=b"x" * 1_100_000)
         assert (machine.status_code, machine.headers["content-type"]) == (413, "application/problem+json")
+
+
+def test_a_student_who_changes_the_pages_language_alone_chooses_none_for_the_emails(
+    services: tuple[Services, str],
+) -> None:
+    here, url = services
+    here.answers["/api/students/e"] = lambda _: {
+        "student_id": "e", "email": "e@example.org", "name": "Éva", "language": "fr",
+    }  # fmt: skip
+    here.answers["/api/students/e/language"] = lambda _: {}
+    with portal_of(url, STUDENT) as browser:
+        page = browser.get("/mon-compte")
+        [shown] = re.findall(r'name="courrier_montre" value="(\w+)"', page.text)
+        form = {"csrf": csrf_of(page), "courrier_montre": shown, "courrier": "fr", "langue": "en"}
+        answer = browser.post("/mon-compte/langue", data=form)
+        assert (answer.status_code, "relais_language=en" in answer.headers["set-cookie"]) == (303, True)
+        assert "PUT /api/students/e/language" not in here.asked
+        assert browser.post("/mon-compte/langue", data=form | {"courrier": "en"}).status_code == 303
+        assert here.asked.count("PUT /api/students/e/language") == 1
+
+
+def waiting(count: int) -> Mapping[str, Callable[[Request], Any]]:
+    """So many events set aside under one key, a page at a time."""
+
+    def parked(number: int) -> Mapping[str, Any]:
+        return {
+            "service": "billing", "parked_id": number, "topic": "relais.sessions", "partition": 0, "offset": number,
+            "key": "k", "state": "waiting", "error": "?", "parked_at": "2026-11-24T17:00:00Z",
+        }  # fmt: skip
+
+    def listed(request: Request) -> Any:
+        begin = int(request.query_params.get("cursor", "1"))
+        end = min(begin + int(request.query_params["limit"]), count + 1)
+        following = str(end) if end <= count else None
+        return {"items": [parked(number) for number in range(begin, end)], "next_cursor": following}
+
+    return {"/api/parked/billing": listed, "/api/parked/billing/1": lambda _: parked(1)}
+
+
+@pytest.mark.parametrize(
+    ("count", "behind", "more", "button"),
+    [
+        (1, "Rien d'autre n'attend derrière celui-ci.", "", "Reprendre cet événement"),
+        (201, "200 événements attendent derrière celui-ci.", "… et 181 autres.", "Reprendre ces 201 événements"),
+        (1_000, "999 événements attendent derrière celui-ci.", "… et 980 autres.", "Reprendre ces 1000 événements"),
+        (1_001, "dont au moins 999 derrière celui-ci", "… et au moins 980 autres.", "Reprendre tous ces événements"),
+    ],
+)
+def test_what_waits_behind_an_event_is_counted_whole_or_said_to_be_at_least_so_many(
+    services: tuple[Services, str], count: int, behind: str, more: str, button: str
+) -> None:
+    here, url = services
+    here.answers |= waiting(count)
+    with portal_of(url, SUPPORT) as browser:
+        skip, retry = (browser.get(f"/mis-de-cote/billing/1/{what}").text for what in ("abandon", "reprise"))
+    assert behind in skip
+    assert more in skip
+    assert button in retry

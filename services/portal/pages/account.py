@@ -47,11 +47,14 @@ async def change_calendar(visit: SignedIn) -> Response:
 
 @router.post("/mon-compte/langue")
 async def choose_languages(visit: SignedIn) -> Response:
-    """The pages' language is the browser's; that of the e-mails a student's own choice, which the directory keeps."""
+    """The pages' language is the browser's; that of the e-mails a student's own choice, which the directory keeps.
+
+    What was left as it was shown is no choice: the directory may still change it.
+    """
     form = await visit.form()
     if visit.person.role not in ("mentor", "student"):
         raise NotForYou
-    if visit.person.role == "student":
+    if visit.person.role == "student" and form.get("courrier") != form.get("courrier_montre"):
         try:
             await visit.apis.put(path("students", visit.own_id, "language"), {"language": form.get("courrier", "")})
         except Problem as problem:

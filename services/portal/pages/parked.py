@@ -16,6 +16,7 @@ router = APIRouter()
 
 ROWS_SHOWN: Final = 50
 CHAIN_SHOWN: Final = 20
+CHAIN_PAGES: Final = 5
 
 
 class Parked(Shape):
@@ -124,13 +125,14 @@ async def _page(
     if service not in API_SERVICES:
         raise Problem(404, "not_found", "")
     one = Parked.model_validate(await visit.apis.get(path("parked", service, str(parked_id))))
-    chain = await _chain(visit, one)
+    chain, is_whole = await _chain(visit, one)
     return visit.page(
         template,
         status=problem.status if problem else 200,
         one=one,
         chain=chain[:CHAIN_SHOWN],
         chain_count=len(chain),
+        is_whole=is_whole,
         ahead=[each for each in chain if each.parked_id < parked_id],
         behind=[each for each in chain if each.parked_id > parked_id],
         done=done,
@@ -141,11 +143,17 @@ async def _page(
     )
 
 
-async def _chain(visit: Visit, one: Parked) -> list[Parked]:
-    """What waits under the same key, in the order in which a retry takes it; as much as one page of the list has."""
-    found = await visit.apis.get(path("parked", one.service), key=one.key, limit=PAGE_LIMIT)
-    items = [Parked.model_validate(item) for item in found["items"]]
-    return [each for each in items if each.topic == one.topic]
+async def _chain(visit: Visit, one: Parked) -> tuple[list[Parked], bool]:
+    """What waits under the same key, in the order in which a retry takes it; and whether that is all of it."""
+    items: list[Parked] = []
+    cursor: str | None = None
+    for _ in range(CHAIN_PAGES):
+        found = await visit.apis.get(path("parked", one.service), key=one.key, limit=PAGE_LIMIT, cursor=cursor)
+        items += [Parked.model_validate(item) for item in found["items"]]
+        cursor = found.get("next_cursor")
+        if not cursor:
+            break
+    return [each for each in items if each.topic == one.topic], not cursor
 
 
 def _count(written: str) -> int:
