@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from services.portal.edges.routes import API_SERVICES
-from tests.browser.conftest import PHONE, Visitors, Way
+from tests.browser.conftest import PHONE, Visitors, Way, crossed
 from tests.browser.office import is_open_to_everybody
 from tests.chassis.pipeline import event
 from tests.cli.test_parked import broken, publish
@@ -23,6 +23,7 @@ from tests.journeys.school import School, eventually
 LOOKS: tuple[dict[str, Any], ...] = ({}, PHONE)
 
 
+@crossed(1)
 def test_support_reads_the_lag_of_each_service_and_its_last_hour(visitors: Visitors, way: Way) -> None:
     visitor = visitors.come(way, "Support")
     page = visitor.page
@@ -110,6 +111,7 @@ def parked_of(school: School, student_id: str) -> list[dict[str, Any]]:
     return items
 
 
+@crossed(0)
 def test_support_retries_and_skips_what_was_set_aside_and_sees_what_depends_on_it(
     relais: RunningRelais, school: School, visitors: Visitors, way: Way
 ) -> None:
