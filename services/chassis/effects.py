@@ -31,6 +31,9 @@ Reaction = Callable[[Connection[DictRow], CloudEvent], None]
 
 Held = Literal["waiting", "parked"]
 
+EVERY_TYPE = "*"
+"""Among the types of a consumer: it passes nothing over, so a type that it does not know yet is set aside."""
+
 ATTEMPTS = 3
 RETRY_LIMIT = 500
 MAX_ERROR_CHARS = 2_000
@@ -194,6 +197,7 @@ class Effects:
             if len(several := [one for one in reactions if isinstance(one, AtOnce)]) == len(reactions)
         }
         self._kinds = {_kind_of(ce_type.encode()) for ce_type in reactions}
+        self._takes_all = EVERY_TYPE in reactions
         self._after_commit = after_commit
 
     def apply(self, topic: str, batch: Batch, expected: Mapping[int, int]) -> None:
@@ -261,7 +265,7 @@ class Effects:
         return [
             self._read_one(record)
             for record in chain.from_iterable(batch[partition] for partition in sorted(batch))
-            if (ce_type := _type_of(record)) is None or _kind_of(ce_type) in self._kinds
+            if self._takes_all or (ce_type := _type_of(record)) is None or _kind_of(ce_type) in self._kinds
         ]
 
     def _read_one(self, record: Record) -> Read:
@@ -272,7 +276,7 @@ class Effects:
         except Malformed as problem:
             return Read(record, None, str(problem))
         except UnknownType as problem:
-            return Read(record, None, f"a version of its type that is not known here: {problem}")
+            return Read(record, None, f"a type, or a version of it, that is not known here: {problem}")
         if event.type not in self._reactions:
             return Read(record, None, f"a version of its type that nothing here reacts to: {event.type}")
         return Read(record, event, None)

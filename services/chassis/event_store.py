@@ -158,6 +158,10 @@ class _State(BaseModel, Generic[D]):
     data: D
 
 
+class NewerEvent(Exception):
+    """A stored event has a name that this code does not know: a newer version runs beside it, and can read it."""
+
+
 class _RecordedMapper(Mapper[UUID]):
     """Maps ``Recorded`` to the library's ``StoredEvent`` and back, with written-out names for topics."""
 
@@ -193,7 +197,10 @@ class _RecordedMapper(Mapper[UUID]):
         raise TypeError("A stored event is read as Recorded: use to_recorded")
 
     def to_recorded(self, aggregate_id: UUID, version: int, name: str, state: bytes) -> Recorded:
-        read = self._states[name].model_validate_json(state)
+        known = self._states.get(name)
+        if known is None:
+            raise NewerEvent(f"{name}, version {version} of {aggregate_id}")
+        read = known.model_validate_json(state)
         return Recorded(
             event_id=read.event_id,
             aggregate_id=aggregate_id,
@@ -266,7 +273,10 @@ class EventStore:
         """Called after each append of this process: a hint to the relay, never what it relies on."""
 
     def load(self, aggregate_id: UUID, *, as_of: datetime | None = None) -> list[Recorded]:
-        """The aggregate's events in order, those recorded up to ``as_of`` where it is given; empty where unknown."""
+        """The aggregate's events in order, those recorded up to ``as_of`` where it is given; empty where unknown.
+
+        Raises ``NewerEvent``, as every reading does.
+        """
         return [
             event
             for event in self.load_many([aggregate_id])[aggregate_id]

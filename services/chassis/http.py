@@ -10,6 +10,7 @@ def session(session_id: UUID, principal: Annotated[Principal, require("mentor", 
 """
 
 import base64
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
 import psycopg
+from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
@@ -33,6 +35,7 @@ from services.chassis.auth import Authenticator, Principal, Unauthenticated
 from services.chassis.clock import Clock, SandboxClock, SystemClock
 from services.chassis.commands import CommandRequest
 from services.chassis.context import Context
+from services.chassis.event_store import NewerEvent
 from services.chassis.middleware import RETRY_AFTER_S, RequestFrame, traceparent_of
 from services.chassis.refusal import Refused
 
@@ -40,6 +43,8 @@ MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 MAX_IDEMPOTENCY_KEY_CHARS = 255
 MAX_CURSOR_CHARS = 1_000
+OPERATIONS_THREADS = 4
+OPERATIONS_TIMEOUT_S = 5.0
 
 T = TypeVar("T")
 
@@ -106,6 +111,7 @@ def create_api(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(psycopg.OperationalError, _database_away)
+    app.add_exception_handler(NewerEvent, _newer_event)
     app.add_exception_handler(psycopg.DataError, _data_refused)
     for router in (*routers, *_sandbox(app.state.clock)):
         app.include_router(router, prefix="/api")
@@ -274,6 +280,12 @@ async def _database_away(request: Request, error: Exception) -> Response:
     return problem.problem(503, problem.UNAVAILABLE, _language(request), headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
+async def _newer_event(request: Request, error: Exception) -> Response:
+    """An upgrade is under way, and this process is of the version before: another one can answer."""
+    _log.warning("stored by a newer version", extra={"error": str(error)})
+    return problem.problem(503, problem.UNAVAILABLE, _language(request), headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
 async def _data_refused(request: Request, error: Exception) -> Response:
     """PostgreSQL takes no NUL in a text, and no number beyond its type's range: that is the sender's error."""
     _log.warning("data refused by the database", extra={"error": type(error).__name__})
@@ -323,10 +335,16 @@ def _add_operations(app: FastAPI, ready: Callable[[], Mapping[str, str]], before
     async def live() -> dict[str, str]:
         return {"status": "ok"}
 
+    threads = CapacityLimiter(OPERATIONS_THREADS)  # Their own, so that these answer while requests hold all others.
+
+    async def in_time(look: Callable[[], T]) -> T:
+        with fail_after(OPERATIONS_TIMEOUT_S):
+            return await to_thread.run_sync(look, limiter=threads, abandon_on_cancel=True)
+
     @app.get("/health/ready", include_in_schema=False)
-    def readiness() -> Response:
+    async def readiness() -> Response:
         try:
-            checks = dict(ready())
+            checks = dict(await in_time(ready))
         except Exception as error:  # Whatever a check raises, the answer is the same: not ready.
             checks = {"check": type(error).__name__}
         well = all(state == "ok" for state in checks.values())
@@ -334,8 +352,9 @@ def _add_operations(app: FastAPI, ready: Callable[[], Mapping[str, str]], before
         return Response(orjson.dumps(body), status_code=200 if well else 503, media_type="application/json")
 
     @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
-        before_metrics()
+    async def metrics() -> Response:
+        with contextlib.suppress(TimeoutError):  # What the database would say is missing then; the rest is not.
+            await in_time(before_metrics)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/docs", include_in_schema=False)

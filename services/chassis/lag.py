@@ -4,6 +4,7 @@ Asked once by `relais lag`, and every few seconds by each service of itself, whi
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -23,6 +24,7 @@ from services.chassis.kafka import KafkaConnection
 
 EVERY_S: Final = 5.0
 KAFKA_TIMEOUT_S: Final = 3.0
+DATABASE_TIMEOUT_S: Final = 8.0
 FETCH_TIMEOUT_S: Final = 3.0
 FETCH_MAX_BYTES: Final = 16_384  # A partition: only the first record's time is wanted.
 LATE_AFTER_S: Final = 5.0  # What is younger is simply on its way.
@@ -114,6 +116,7 @@ class LagWatch:
         kafka: KafkaConnection,
         inboxes: Sequence[Inbox],
         every_s: float = EVERY_S,
+        database_timeout_s: float = DATABASE_TIMEOUT_S,
         stopped_after_s: float = STOPPED_AFTER_S,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
@@ -127,10 +130,12 @@ class LagWatch:
         self._kafka = kafka
         self._reads = [(inbox.consumer, topic) for inbox in inboxes for topic in inbox.topics]
         self._every_s = every_s
+        self._database_timeout_s = database_timeout_s
         self._stopped_after_s = stopped_after_s
         self._now = now
         self._monotonic = monotonic
         self._consumer: AIOKafkaConsumer | None = None
+        self._asking: asyncio.Task[_Rows] | None = None
         self._unmoved: dict[tuple[str | None, int | None], tuple[str, float]] = {}
         """Where something waits: at which position, since when."""
 
@@ -152,7 +157,7 @@ class LagWatch:
         """Measures, and remembers it."""
         try:
             found = await self.measure()
-        except (psycopg.OperationalError, OSError) as error:
+        except (psycopg.OperationalError, OSError, TimeoutError) as error:
             log.debug("the database does not answer: %r", error)
             found = []
         self.measured_at = self._now()
@@ -162,8 +167,8 @@ class LagWatch:
         self.on_measured(self.standings)
 
     async def measure(self) -> list[Measured]:
-        """One for the relay and for each partition that is read. Raises psycopg.OperationalError."""
-        rows, ends = await asyncio.gather(asyncio.to_thread(self._rows), self._ends())
+        """One for the relay and for each partition that is read. Raises psycopg.OperationalError, TimeoutError."""
+        ends, rows = await self._ends(), await self._rows_in_time()
         unread = {
             partition: rows.positions.get((name, *partition), 0)
             for name, topic in self._reads
@@ -190,7 +195,9 @@ class LagWatch:
         """Lets go of Kafka; it is found again by the next measuring."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            with contextlib.suppress(TimeoutError):  # A fetcher may wait for a broker that is gone.
+                async with asyncio.timeout(KAFKA_TIMEOUT_S):
+                    await consumer.stop()
 
     def _judge(self, measured: Measured) -> State:
         lag, key = measured.lag, (measured.lag.topic, measured.lag.partition)
@@ -231,6 +238,16 @@ class LagWatch:
         if ends is None:
             return [place for place in rows.positions if place[:2] in self._reads]
         return [(name, topic, tp.partition) for name, topic in self._reads for tp in ends if tp.topic == topic]
+
+    async def _rows_in_time(self) -> "_Rows":
+        """A database that hangs holds one thread, not one each time."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(asyncio.to_thread(self._rows))
+        answered, _ = await asyncio.wait({self._asking}, timeout=self._database_timeout_s)
+        if not answered:
+            raise TimeoutError("the database hangs")
+        asking, self._asking = self._asking, None
+        return asking.result()
 
     def _rows(self) -> "_Rows":
         with self._database.connection() as connection:

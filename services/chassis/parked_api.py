@@ -83,7 +83,7 @@ def with_skips(publish: Publish) -> Publish:
 
 
 def no_others(_: Recorded) -> Publication | None:
-    """For ``with_skips`` in a service that publishes nothing else."""
+    """For a service that publishes nothing else."""
     return None
 
 

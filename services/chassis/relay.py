@@ -25,7 +25,7 @@ from psycopg import OperationalError
 
 from relais_contracts import CloudEvent, Contract
 from services.chassis.database import Database
-from services.chassis.event_store import EventStore, Position, Recorded
+from services.chassis.event_store import EventStore, NewerEvent, Position, Recorded
 from services.chassis.kafka import KafkaConnection
 from services.chassis.leadership import Fenced, Leadership
 from services.chassis.relay_steps import (
@@ -263,7 +263,7 @@ class Relay:
 
     def _fail(self, error: BaseException) -> None:
         # An event that cannot be published must not be skipped: order would be lost. It is tried for ever.
-        is_known = isinstance(error, OperationalError | KafkaError | TimeoutError | OSError | Fenced)
+        is_known = isinstance(error, OperationalError | KafkaError | TimeoutError | OSError | Fenced | NewerEvent)
         log.warning("relay begins again from its position: %r", error, exc_info=None if is_known else error)
         self._steps.failed(self._now())
 

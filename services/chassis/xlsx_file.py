@@ -24,7 +24,7 @@ def xlsx_response(
 ) -> StreamingResponse:
     """The rows as a download: numbers are numbers, a text is a text also where it looks like a formula."""
     return StreamingResponse(
-        _parts(_written(title, header, rows)),
+        _parts(title, header, rows),
         media_type=MEDIA_TYPE,
         headers={"Content-Disposition": f'attachment; filename="{filename}"'},
     )
@@ -60,7 +60,8 @@ def _written(title: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) 
     return file
 
 
-def _parts(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
+def _parts(title: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
+    """Written once the answer has begun: a large one takes its time."""
+    with _written(title, header, rows) as file:
         while part := file.read(PART_BYTES):
             yield part

@@ -7,7 +7,7 @@ from services.chassis.auth import Authenticator
 from services.chassis.clock import clock_for
 from services.chassis.commands import Commands
 from services.chassis.database import Database
-from services.chassis.effects import Reaction
+from services.chassis.effects import EVERY_TYPE, Reaction
 from services.chassis.event_store import EventStore
 from services.chassis.http import create_api
 from services.chassis.inbox import Inbox
@@ -32,8 +32,8 @@ NAME = "support"
 
 
 def reactions() -> Mapping[str, list[Reaction]]:
-    """Every published event goes into the audit log."""
-    return {ce_type: [on_any_event] for ce_type in REGISTRY}
+    """Every published event goes into the audit log, one that is newer than this code as soon as it is known."""
+    return {EVERY_TYPE: [], **{ce_type: [on_any_event] for ce_type in REGISTRY}}
 
 
 def view(settings: Settings) -> View:

@@ -20,6 +20,7 @@ from services.chassis.event_store import (
     CommandRecord,
     DuplicateCommand,
     EventStore,
+    NewerEvent,
     Recorded,
     VersionConflict,
 )
@@ -62,6 +63,18 @@ def test_what_was_appended_is_loaded_as_it_was(store: EventStore) -> None:
     assert [event.data for event in appended] == [Noted(1, 1), Noted(1, 2)]
     assert appended[0].name == "test.Noted.v1"
     assert (appended[0].actor, appended[0].recorded_at) == (ctx.actor, ctx.now)
+
+
+def test_what_only_a_newer_version_knows_is_neither_skipped_nor_taken_for_a_fault(
+    store: EventStore, database: Database
+) -> None:
+    aggregate_id = uuid4()
+    store.append([Change(aggregate_id, 0, [Noted(1, 1)])], context())
+    older = EventStore(database, "sessions", {})
+    with pytest.raises(NewerEvent, match=r"test\.Noted\.v1, version 1 of"):
+        older.load(aggregate_id)
+    with pytest.raises(NewerEvent):
+        everything(older)
 
 
 def test_the_second_of_two_writers_at_one_version_is_told(store: EventStore) -> None:

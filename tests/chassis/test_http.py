@@ -1,6 +1,7 @@
 """The HTTP edge: who may ask, what is read, and that every error is a problem with a code and a sentence."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from services.chassis.auth import LOCAL_ISSUER, Authenticator, LocalIssuer, Principal, StaticKeys
 from services.chassis.commands import CommandRequest
+from services.chassis.event_store import NewerEvent
 from services.chassis.http import (
     Instant,
     Limit,
@@ -60,6 +62,7 @@ FAILURES: dict[str, Exception] = {
     "unavailable": Unavailable("unavailable", "Plus tard.", "Later.", retry_after_s=7),
     "database": psycopg.OperationalError("server closed the connection; host=secret"),
     "pool": psycopg_pool.PoolTimeout("no connection in 5 s"),
+    "newer": NewerEvent("transfers.LanguageChosen.v1, version 3 of a student"),
     "data": psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"),
     "bug": ZeroDivisionError("a secret of ours"),
 }
@@ -570,3 +573,37 @@ def test_more_requests_than_a_process_holds_are_refused_at_once() -> None:
         return [await answer for answer in asked]
 
     assert asyncio.run(run()) == [200, 200, 503, 503, 503]
+
+
+def test_health_and_metrics_answer_while_the_database_hangs(issuer: LocalIssuer) -> None:
+    hanging = threading.Event()
+
+    def hang() -> Mapping[str, str]:
+        hanging.wait()
+        return {"database": "ok"}
+
+    app = create_api(
+        "Things",
+        service="things",
+        auth=issuer.authenticator(),
+        routers=[things()],
+        ready=hang,
+        before_metrics=lambda: dict(hang()).clear(),
+    )
+
+    async def run() -> list[int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://relais") as client:
+            paths = ["/health/ready"] * 10 + ["/metrics", "/health/live"]
+            try:
+                return [answer.status_code for answer in await asyncio.gather(*map(client.get, paths))]
+            finally:
+                hanging.set()
+
+    assert asyncio.run(run()) == [503] * 10 + [200, 200]
+
+
+def test_what_a_newer_version_stored_is_for_another_process_to_answer(ask: Ask) -> None:
+    answer = ask("GET", "/api/failures/newer", role="support")
+    assert_problem(answer, 503, "unavailable")
+    assert answer.headers["retry-after"]

@@ -15,11 +15,11 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow
 
 from deploy.local import Stack
-from relais_contracts import CloudEvent, sessions
+from relais_contracts import CloudEvent, Malformed, sessions
 from services.chassis import parked
 from services.chassis.at_once import AtOnce
 from services.chassis.database import Database
-from services.chassis.effects import Effects, PositionMoved, Reaction, StoredRecord
+from services.chassis.effects import EVERY_TYPE, Effects, PositionMoved, Reaction, StoredRecord
 from services.chassis.effects_rows import EffectsRows
 from services.chassis.inbox import Inbox, NotYet, group_id
 from services.chassis.kafka import KafkaConnection, ensure_topics
@@ -388,6 +388,24 @@ def test_a_consumer_that_was_replaced_leaves_no_effect(billing: Database, topic:
         replaced.apply_one_by_one(topic, batch, {0: 0})
     assert effects_in(billing) == by_key(events)
     assert replaced.rows.positions(topic, [0]) == {0: 3}
+
+
+def test_a_consumer_of_every_type_sets_aside_what_is_newer_than_its_code(billing: Database, topic: str) -> None:
+    (known,) = stream(students=1, versions=1)
+    key, value, headers = known.to_record()
+    newer = [(name, b"relais.sessions.SessionDreamt.v1" if name == "ce_type" else given) for name, given in headers]
+    batch = {0: [as_read(topic, 0, known), StoredRecord(topic, 0, 1, key, value, newer)]}
+    every = Effects(
+        consumer="billing", rows=EffectsRows(billing, "billing"), reactions={EVERY_TYPE: [], HELD: [record_effect]}
+    )
+    assert every.rows.positions(topic, [0]) == {0: 0}
+    with pytest.raises(Malformed):
+        every.apply(topic, batch, {0: 0})
+    every.apply_one_by_one(topic, batch, {0: 0})
+    assert effects_in(billing) == by_key([known])
+    (aside,) = parked.list_open(billing)
+    assert (aside.offset, aside.state) == (1, "parked")
+    assert "not known here" in aside.error
 
 
 @pytest.mark.mutation("the position in the transaction of the effect")

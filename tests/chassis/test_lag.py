@@ -51,7 +51,7 @@ class Ground:
         with self.database.connection() as connection:
             connection.execute(RELAY_POSITION, (transaction_id,))
 
-    def watch(self, kafka: KafkaConnection | None = None) -> LagWatch:
+    def watch(self, kafka: KafkaConnection | None = None, **limits: float) -> LagWatch:
         return LagWatch(
             service="sessions",
             database=self.database,
@@ -59,6 +59,7 @@ class Ground:
             inboxes=[self.inbox],
             now=self.time.now,
             monotonic=self.time.monotonic,
+            **limits,
         )
 
 
@@ -154,6 +155,25 @@ def test_without_kafka_the_relay_is_still_measured_and_the_rest_is_unknown(groun
         assert (relay.lag.relay_backlog, relay.state) == (1, "up_to_date")
         assert (partition.lag.partition, partition.lag.consumer_lag, partition.state) == (0, None, "unknown")
         assert watch.state() == "unknown"
+
+    asyncio.run(check())
+
+
+def test_a_database_that_hangs_makes_all_unknown_and_is_measured_again_afterwards(
+    ground: Ground, database_url: str
+) -> None:
+    async def check() -> None:
+        watch = ground.watch(database_timeout_s=0.3)
+        await watch.look()
+        assert watch.state() == "up_to_date"
+        with psycopg.connect(database_url) as holder:
+            holder.execute("LOCK TABLE sessions.relay_position IN ACCESS EXCLUSIVE MODE")
+            for _ in range(2):
+                await watch.look()
+                assert (watch.state(), list(watch.standings)) == ("unknown", [])
+        await watch.look()
+        assert watch.state() == "up_to_date"
+        await watch.close()
 
     asyncio.run(check())
 

@@ -1,6 +1,6 @@
 """What a session is worth: a table with dates of validity, reason × level → share of the rate.
 
-The rules give no amounts (RULES.md), so nothing here knows one: all figures come from the tariff file.
+The rules give no amounts (docs/rules.md), so nothing here knows one: all figures come from the tariff file.
 """
 
 from collections.abc import Mapping, Sequence

@@ -39,7 +39,6 @@ HOLD_ATTEMPTS: Final = 10
 ROUNDS_MAX: Final = 1_000
 LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = '2s'"
 PAUSE_S: Final = 0.5
-BY: Final = "replay"
 BUILT: Final = "built"
 
 # As for every append behind other writes: before it has a transaction id, so that the relay waits for it.
@@ -195,7 +194,7 @@ class Rebuild:
     def _record_switch(self, holder: Connection[DictRow], row_count: int, by: str) -> Switched:
         now, service = datetime.now(UTC), self._view.service
         holder.execute(sql.SQL("SET LOCAL search_path TO {}").format(self._shadow.live))
-        store = EventStore(Database(self._database_url, application_name=BY), service, OPERATIONS_EVENTS)
+        store = EventStore(Database(self._database_url, application_name=switching.BY), service, OPERATIONS_EVENTS)
         version = len(store.load_many([view_id(service)], connection=holder)[view_id(service)]) + 1
         switched = Switched(service, self._view.names[0], version, version + 1, row_count, now)
         change = Change(view_id(service), version - 1, [switched])
@@ -246,7 +245,7 @@ class Rebuild:
         settled_count = 1
         while settled_count:
             settled_count = sum(
-                effects.retry(topic, key, by=BY).settled_count
+                effects.retry(topic, key, by=switching.BY).settled_count
                 for topic, key, _ in self._shadow.open_keys(self._connection)
             )
 
