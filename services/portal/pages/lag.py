@@ -59,8 +59,9 @@ class Lag(Shape):
     minutes: Sequence[Minute] = ()
 
     @property
-    def relay_backlog(self) -> int:
-        return sum(place.relay_backlog or 0 for place in self.items)
+    def relay_backlog(self) -> int | None:
+        known = [place.relay_backlog for place in self.items if place.relay_backlog is not None]
+        return sum(known) if known else None
 
     @property
     def consumer_lag(self) -> int | None:
@@ -68,8 +69,8 @@ class Lag(Shape):
         return sum(known) if known else None
 
     @property
-    def parked(self) -> int:
-        return sum(place.parked for place in self.items)
+    def parked(self) -> int | None:
+        return sum(place.parked for place in self.items) if self.items else None
 
     @property
     def oldest_age_s(self) -> float | None:
@@ -148,7 +149,7 @@ async def _all(visit: Visit) -> dict[str, Any]:
     names = _names(visit)
     return {
         "lags": found,
-        "plots": {lag.service: plot(lag, lag.minutes[-1].at if lag.minutes else now) for lag in found},
+        "plots": {lag.service: plot(lag, lag.measured_at or now) for lag in found},
         "names": names,
         "tones": TONES,
         "width": WIDTH,
@@ -177,7 +178,7 @@ def _names(visit: Visit) -> Mapping[str, str]:
         "up_to_date": visit.say("à jour"),
         "behind": visit.say("en retard"),
         "stopped": visit.say("arrêté"),
-        "unknown": visit.say("pas encore mesuré"),
+        "unknown": visit.say("inconnu"),
         "away": visit.say("ne répond pas"),
     }
 
