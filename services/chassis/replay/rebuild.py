@@ -34,8 +34,8 @@ from services.chassis.replay.view import View, limited
 
 CLOSE_ENOUGH_EVENTS: Final = 2_000
 """From here on the live consumers are held for the rest."""
-HOLD_AT_MOST_S: Final = 15.0
-HOLD_ATTEMPTS: Final = 10
+HOLD_AT_MOST_S: Final = 5.0  # A closing waits that long, and gives up after 20 s.
+HOLD_ATTEMPTS: Final = 20
 ROUNDS_MAX: Final = 1_000
 LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = '2s'"
 PAUSE_S: Final = 0.5
