@@ -29,7 +29,7 @@ def test_the_board_leads_from_everybody_s_weeks_to_one_student_s(school: School,
     expect(page).to_have_url(re.compile("semaine=.*financement="))
     week = f"{local(at(days=-1)).isocalendar().year}-W{local(at(days=-1)).isocalendar().week:02d}"
     page.goto(f"/continuite?semaine={week}&financement=third_party&etat=green")
-    expect(page.get_by_label(say("Financement"))).to_have_value("third_party")
+    expect(page.get_by_label(say("Financement"), exact=True)).to_have_value("third_party")
     text = taken(page, page.get_by_role("link", name=say("Télécharger en CSV")), "csv").decode("utf-8-sig")
     assert any(cast.student["name"] in row.values() for row in csv.DictReader(io.StringIO(text), delimiter=";"))
     page.goto(f"/etudiants/{cast.student['student_id']}/assiduite")
@@ -46,7 +46,7 @@ def test_a_funders_month_and_the_certificate_say_the_same(school: School, visito
     page, say = visitor.page, way.say
     page.goto("/dossiers")
     page.get_by_label(say("Mois")).select_option(f"{at(days=-1):%Y-%m}")
-    page.get_by_label(say("Financement")).select_option("third_party")
+    page.get_by_label(say("Financement"), exact=True).select_option("third_party")
     page.get_by_label(say("Nom ou e-mail")).fill(cast.student["email"])
     page.get_by_role("button", name=say("Chercher")).click()
     row = page.get_by_role("row", name=re.compile(cast.student["name"]))
