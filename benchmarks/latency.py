@@ -21,6 +21,7 @@ from services.billing.main import reactions
 from services.billing.views.statements import Statements
 from services.chassis.effects import Reaction
 from services.chassis.inbox import Inbox
+from services.chassis.migrate import migrations_of
 from services.chassis.relay import Relay
 from services.chassis.settings import Settings
 from services.sessions.edges.publish import SOURCE
@@ -137,6 +138,7 @@ def _project(ground: Ground, topic: str, pipe: Pipe) -> None:
     database = ground.database("billing")
     inbox = Inbox(
         consumer="billing-latency",
+        known_migrations=[migration.name for migration in migrations_of("billing")],
         topics=[topic],
         database=database,
         kafka=ground.kafka(),
