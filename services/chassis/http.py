@@ -36,7 +36,7 @@ from services.chassis.clock import Clock, SandboxClock, SystemClock
 from services.chassis.commands import CommandRequest
 from services.chassis.context import Context
 from services.chassis.event_store import NewerEvent
-from services.chassis.middleware import RETRY_AFTER_S, RequestFrame, traceparent_of
+from services.chassis.middleware import LATER, RequestFrame, as_problem, traceparent_of
 from services.chassis.refusal import Refused
 
 MAX_LIMIT = 200
@@ -277,13 +277,13 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _database_away(request: Request, error: Exception) -> Response:
     _log.warning("database unavailable", extra={"error": str(error)[:500]})
-    return problem.problem(503, problem.UNAVAILABLE, _language(request), headers={"Retry-After": str(RETRY_AFTER_S)})
+    return as_problem(request.scope, 503, problem.UNAVAILABLE, LATER)
 
 
 async def _newer_event(request: Request, error: Exception) -> Response:
     """An upgrade is under way, and this process is of the version before: another one can answer."""
     _log.warning("stored by a newer version", extra={"error": str(error)})
-    return problem.problem(503, problem.UNAVAILABLE, _language(request), headers={"Retry-After": str(RETRY_AFTER_S)})
+    return as_problem(request.scope, 503, problem.UNAVAILABLE, LATER)
 
 
 async def _data_refused(request: Request, error: Exception) -> Response:

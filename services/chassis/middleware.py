@@ -39,7 +39,7 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _QUIET = ("/health/", "/metrics")  # Asked every few seconds by machines: logged at DEBUG.
 _CLOSE: Final = {"Connection": "close"}
-_LATER: Final = {"Retry-After": str(RETRY_AFTER_S)}
+LATER: Final = {"Retry-After": str(RETRY_AFTER_S)}
 _log = logging.getLogger("relais.access")
 _errors = logging.getLogger("relais.errors")
 
@@ -125,7 +125,7 @@ class RequestFrame:
 
     async def _run(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         async def unavailable() -> None:
-            await self._answer(scope, 503, problem.UNAVAILABLE, _LATER)(scope, receive, send)
+            await self._answer(scope, 503, problem.UNAVAILABLE, LATER)(scope, receive, send)
 
         limit = MAX_IMPORT_BODY_BYTES if scope["path"].endswith("/import") else MAX_BODY_BYTES
         address = len(scope.get("raw_path") or b"") + len(scope["query_string"])

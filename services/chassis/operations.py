@@ -36,6 +36,7 @@ def view_id(service: str) -> UUID:
 
 def with_operations(publish: Publish) -> Publish:
     """A service's map from private to published events, with those of this module."""
+    others = with_skips(publish)
 
     def publish_all(recorded: Recorded) -> Publication | None:
         match recorded.data:
@@ -43,6 +44,6 @@ def with_operations(publish: Publish) -> Publish:
                 data = ViewSwitched(**{name: getattr(switched, name) for name in ViewSwitched.model_fields})
                 return data.topic, data.key, data
             case _:
-                return with_skips(publish)(recorded)
+                return others(recorded)
 
     return publish_all
